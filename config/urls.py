@@ -1,0 +1,14 @@
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView
+
+from config.docs import OfflineSwaggerView
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("api/v1/schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("api/v1/docs/", OfflineSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+    path("api/v1/", include("annotation.api.urls")),
+    path("api/v1/", include("training.api.urls")),
+    path("", include("frontend.urls")),
+]
