@@ -1,0 +1,24 @@
+from annotation.models.assignment import Assignment
+from annotation.models.audit import AuditEvent
+from annotation.models.completion import Completion
+from annotation.models.demonstration import Demonstration
+from annotation.models.project import Membership, Project
+from annotation.models.prompt import Prompt
+from annotation.models.ranking import Ranking, RankingItem
+from annotation.models.task import Task, TaskCompletion
+from annotation.models.token import ApiToken
+
+__all__ = [
+    "ApiToken",
+    "Assignment",
+    "AuditEvent",
+    "Completion",
+    "Demonstration",
+    "Membership",
+    "Project",
+    "Prompt",
+    "Ranking",
+    "RankingItem",
+    "Task",
+    "TaskCompletion",
+]

@@ -1,0 +1,32 @@
+from django.db import models
+
+from annotation.models.base import CreatedModel
+from annotation.models.project import Project
+
+
+class Prompt(CreatedModel):
+    """What the model is given: a chat whose last message is the user's.
+
+    ``messages`` is a list of ``{"role": "system"|"user"|"assistant", "content": str}``;
+    ``content_hash`` is the SHA-256 of its canonical JSON, so that one text is imported once.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="prompts")
+    messages = models.JSONField()
+    content_hash = models.CharField(max_length=64, editable=False)
+    external_id = models.CharField(max_length=200, blank=True)
+    is_active = models.BooleanField(default=True, help_text="Inactive prompts get no new tasks.")
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "content_hash"], name="prompt_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text_last[:80]
+
+    @property
+    def text_last(self) -> str:
+        """The user's last message, which the completion answers."""
+        return str(self.messages[-1]["content"]) if self.messages else ""
