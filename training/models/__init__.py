@@ -1,0 +1,18 @@
+from training.models.checkpoint import Checkpoint, Deployment
+from training.models.loop import LoopSettings
+from training.models.round import Round
+from training.models.run import Metric, Run, RunParent
+from training.models.sample import Sample
+from training.models.snapshot import Snapshot
+
+__all__ = [
+    "Checkpoint",
+    "Deployment",
+    "LoopSettings",
+    "Metric",
+    "Round",
+    "Run",
+    "RunParent",
+    "Sample",
+    "Snapshot",
+]

@@ -1,0 +1,26 @@
+from django.db import models
+
+from annotation.models.base import CreatedModel
+
+
+class Snapshot(CreatedModel):
+    """The judgements a round trains on, frozen: immutable files named by their content's hash."""
+
+    project = models.ForeignKey(
+        "annotation.Project", on_delete=models.CASCADE, related_name="snapshots"
+    )
+    hash = models.CharField(max_length=64)
+    seed = models.PositiveIntegerField()
+    manifest = models.JSONField(help_text="Counts per file and split.")
+    rankings = models.ManyToManyField("annotation.Ranking", related_name="snapshots", blank=True)
+    demonstrations = models.ManyToManyField(
+        "annotation.Demonstration", related_name="snapshots", blank=True
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "hash"], name="snapshot_unique_hash")
+        ]
+
+    def __str__(self) -> str:
+        return self.hash[:12]
