@@ -1,0 +1,31 @@
+// Bundles every page script, judgement script and the style sheet into static/frontend/build/.
+// Entry points are found by folder, so a new page or kind of judgement needs no change here.
+import { globSync, rmSync } from "node:fs";
+import { build, context } from "esbuild";
+
+const OUT = "static/frontend/build";
+
+const options = {
+  entryPoints: [
+    ...globSync("src/{pages,judgements}/*.ts").filter((path) => !path.endsWith(".test.ts")),
+    { in: "styles/main.css", out: "main" },
+  ].map((entry) => (typeof entry === "string" ? { in: entry, out: entry.slice(4, -3) } : entry)),
+  outdir: OUT,
+  bundle: true,
+  format: "esm",
+  target: ["es2022", "chrome111", "firefox113", "safari16.5"],
+  minify: true,
+  sourcemap: false,
+  legalComments: "inline",
+  logLevel: "warning",
+};
+
+if (process.argv.includes("--watch")) {
+  await (await context(options)).watch();
+} else {
+  rmSync(OUT, { recursive: true, force: true });
+  const started = performance.now();
+  await build(options);
+  const elapsed = Math.round(performance.now() - started);
+  console.log(`Built ${options.entryPoints.length} front-end bundles in ${elapsed} ms.`);
+}
