@@ -38,6 +38,10 @@ class ClaimFolder:
         # Visible only once locked, so nobody can take it for a dead one.
         self.path = hidden.rename(root / f"{self.pid}-{uuid.uuid4().hex}")
 
+    def release(self) -> None:
+        """Let the next process that looks take over what is still unacknowledged."""
+        self._lock.close()
+
     def recover_dead(self, queue_folder: Path) -> int:
         """Move the messages of dead processes back; returns how many."""
         recovered = 0
@@ -117,6 +121,12 @@ class FileChannel(virtual.Channel):
             self._claimed[tag] = taken
             return message
         raise Empty
+
+    def close(self) -> None:
+        super().close()
+        if self._claims is not None and self._claims.pid == os.getpid():
+            self._claims.release()
+            self._claims = None
 
     def message_forget(self, delivery_tag: str) -> None:
         path = self._claimed.pop(delivery_tag, None)

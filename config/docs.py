@@ -9,5 +9,3 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 @method_decorator(csp_update({"style-src": [SELF, "'unsafe-inline'"]}), name="dispatch")
 class OfflineSwaggerView(SpectacularSwaggerSplitView):
     """Swagger UI styles itself inline; its scripts still come from this server only."""
-
-

@@ -6,7 +6,7 @@ from pathlib import Path
 from config.settings.base import *  # noqa: F403
 from config.settings.base import REST_FRAMEWORK
 
-SECRET_KEY = "tests-only"
+SECRET_KEY = "tests-only"  # noqa: S105
 PREFERENDUM_DATA_DIR = Path(tempfile.gettempdir()) / "preferendum-tests"
 PREFERENDUM_TRAIN_THREADS = 1
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
