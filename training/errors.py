@@ -1,0 +1,65 @@
+"""Refusals of the training side. docs/errors.md lists each code; a test holds it complete."""
+
+from annotation.errors import Conflict, InvalidInput
+
+
+class NotEnoughRankings(Conflict):
+    """`extra`: have, need, missing."""
+
+    code = "not_enough_rankings"
+
+
+class NotEnoughDemonstrations(Conflict):
+    """`extra`: have, need, missing."""
+
+    code = "not_enough_demonstrations"
+
+
+class NoPrompts(Conflict):
+    """The project has no active prompt to sample for or to train on."""
+
+    code = "no_prompts"
+
+
+class RoundAlreadyRunning(Conflict):
+    """`extra`: round_id, number."""
+
+    code = "round_already_running"
+
+
+class RoundNotRunning(Conflict):
+    code = "round_not_running"
+
+
+class RoundNotRetryable(Conflict):
+    """Only the project's latest round can be taken up again, and only when it stopped."""
+
+    code = "round_not_retryable"
+
+
+class RunFinished(Conflict):
+    code = "run_finished"
+
+
+class RunNotRetryable(Conflict):
+    code = "run_not_retryable"
+
+
+class MethodUnknown(InvalidInput):
+    code = "method_unknown"
+
+
+class StrategyUnknown(InvalidInput):
+    code = "strategy_unknown"
+
+
+class ConfigInvalid(InvalidInput):
+    """A hyperparameter or a sampling setting. `extra`: field, value, expectation."""
+
+    code = "config_invalid"
+
+
+class BaseModelFailed(Conflict):
+    """The embedded base model could not be made. `extra`: folder, exit_code."""
+
+    code = "base_model_failed"

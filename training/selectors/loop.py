@@ -1,0 +1,149 @@
+"""Where a project's loop stands: what the dashboard shows at the top."""
+
+from dataclasses import dataclass
+
+from django.db.models import Count, F, Sum
+
+from annotation.choices import TaskStatus
+from annotation.models import Demonstration, Project, Ranking, Task
+from training.choices import RoundStatus
+from training.models import Checkpoint, Deployment, LoopSettings, Round, Snapshot
+from training.selectors.rounds import RoundSummary, round_summary
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What the next round waits for. `what` is "demonstrations" or "rankings"."""
+
+    what: str
+    have: int
+    need: int
+
+    @property
+    def missing(self) -> int:
+        return max(0, self.need - self.have)
+
+    @property
+    def is_met(self) -> bool:
+        return self.missing == 0
+
+    @property
+    def percent(self) -> int:
+        return 100 if self.need == 0 else min(100, 100 * self.have // self.need)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopStatus:
+    """`sentence` says in words what happens next; `can_start` whether "train now" would work."""
+
+    auto_start: bool
+    current: RoundSummary | None
+    last: RoundSummary | None
+    next_number: int
+    requirement: Requirement
+    sentence: str
+    can_start: bool
+    deployed_id: int | None
+    deployed_name: str
+    open_tasks: dict[str, int]
+    open_judgements: dict[str, int]
+    num_demonstrations: int
+    num_rankings: int
+    num_rounds: int
+
+
+def loop_settings_get(project: Project) -> LoopSettings:
+    """The stored settings, or unsaved defaults."""
+    found = LoopSettings.objects.filter(project=project).first()
+    return found or LoopSettings(project=project)
+
+
+def deployed_checkpoint_get(project: Project) -> Checkpoint | None:
+    deployment = (
+        Deployment.objects.filter(project=project, retired_at__isnull=True)
+        .select_related("checkpoint")
+        .first()
+    )
+    return deployment.checkpoint if deployment else None
+
+
+def requirement_get(project: Project, settings: LoopSettings | None = None) -> Requirement:
+    """Judgements that no earlier round has seen, against what the next round needs."""
+    settings = settings or loop_settings_get(project)
+    last = _snapshot_last(project)
+    if deployed_checkpoint_get(project) is None:
+        seen = last.demonstrations.count() if last else 0
+        total = Demonstration.objects.filter(prompt__project=project).count()
+        # A first round that stopped waits for as many demonstrations again before it tries anew.
+        return Requirement("demonstrations", total - seen, settings.min_demonstrations)
+    seen = last.rankings.count() if last else 0
+    total = Ranking.objects.filter(prompt__project=project).count()
+    return Requirement("rankings", total - seen, settings.rankings_per_round)
+
+
+def loop_status(project: Project) -> LoopStatus:
+    settings = loop_settings_get(project)
+    rounds = Round.objects.filter(project=project)
+    last = rounds.order_by("-number").first()
+    summary = round_summary(last) if last else None
+    running = last is not None and last.status == RoundStatus.RUNNING
+    requirement = requirement_get(project, settings)
+    deployed = deployed_checkpoint_get(project)
+    next_number = last.number + 1 if last else 0
+    tasks = {
+        row["kind"]: row
+        for row in Task.objects.filter(project=project, status=TaskStatus.OPEN)
+        .values("kind")
+        .annotate(num=Count("id"), slots=Sum(F("judgements_wanted") - F("claims")))
+    }
+    return LoopStatus(
+        auto_start=settings.auto_start,
+        current=summary if running else None,
+        last=summary,
+        next_number=next_number,
+        requirement=requirement,
+        sentence=_sentence(requirement, summary, running, next_number, settings.auto_start),
+        can_start=not running and requirement.is_met,
+        deployed_id=deployed.pk if deployed else None,
+        deployed_name=deployed.name if deployed else "",
+        open_tasks={kind: row["num"] for kind, row in tasks.items()},
+        open_judgements={kind: row["slots"] for kind, row in tasks.items()},
+        num_demonstrations=Demonstration.objects.filter(prompt__project=project).count(),
+        num_rankings=Ranking.objects.filter(prompt__project=project).count(),
+        num_rounds=rounds.count(),
+    )
+
+
+def shortage_sentence(requirement: Requirement, next_number: int) -> str:
+    """ "Round 2 needs 64 new rankings; there are 40, so 24 are missing." """
+    return (
+        f"Round {next_number} needs {requirement.need} new {requirement.what}; there are "
+        f"{requirement.have}, so {requirement.missing} are missing."
+    )
+
+
+def _sentence(
+    requirement: Requirement,
+    last: RoundSummary | None,
+    running: bool,
+    next_number: int,
+    auto_start: bool,
+) -> str:
+    if running and last is not None:
+        title = next(step.title for step in last.steps if step.name == last.step)
+        return f"Round {last.number} is under way: {title[0].lower()}{title[1:]}."
+    if not requirement.is_met:
+        return shortage_sentence(requirement, next_number)
+    if auto_start:
+        return f"Round {next_number} starts within seconds."
+    return f"Round {next_number} can start: there are {requirement.have} {requirement.what}."
+
+
+def _snapshot_last(project: Project) -> Snapshot | None:
+    last = (
+        Round.objects.filter(project=project, snapshot__isnull=False)
+        .select_related("snapshot")
+        .order_by("-number")
+        .first()
+    )
+    return last.snapshot if last else None
