@@ -64,5 +64,5 @@ schema: $(VENV)/.dev ## Write docs/openapi.yaml and fail on a warning
 demo-labelers: ## Scripted labelers rank in the running demo project (N=64)
 	$(PY) manage.py simulate_labelers --project demo --rankings $(or $(N),64)
 
-clean: ## Remove what can be made again (not var/, which holds your data)
-	rm -rf $(VENV) frontend/node_modules frontend/static/frontend/build staticfiles
+clean: ## Remove what can be made again (not var/: your data)
+	rm -rf $(VENV) frontend/node_modules frontend/static/frontend/build

@@ -1,8 +1,10 @@
-"""Tests: fast password hashing, plain static files, tasks in the calling process."""
+"""Tests: fast password hashing, plain static files."""
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
+from config.env import env
 from config.settings.base import *  # noqa: F403
 from config.settings.base import REST_FRAMEWORK
 
@@ -16,7 +18,6 @@ STORAGES = {
 }
 WHITENOISE_AUTOREFRESH = True
 WHITENOISE_USE_FINDERS = True
-CELERY_TASK_ALWAYS_EAGER = False
-CELERY_BROKER_URL = "memory://"
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, float] = {}
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="memory://")
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
 REST_FRAMEWORK = {**REST_FRAMEWORK, "DEFAULT_THROTTLE_CLASSES": []}
