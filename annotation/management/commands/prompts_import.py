@@ -1,0 +1,45 @@
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from annotation.errors import DomainError
+from annotation.models import Project
+from annotation.services.prompts import prompts_import
+
+
+class Command(BaseCommand):
+    help = "Imports prompts from a file of JSON Lines: all of them, or none."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("project", help="Slug of the project.")
+        parser.add_argument("file", type=Path)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        project = Project.objects.filter(slug=options["project"]).first()
+        if project is None:
+            raise CommandError(f"There is no project {options['project']!r}.")
+        try:
+            result = prompts_import(actor=None, project=project, lines=self._lines(options["file"]))
+        except DomainError as error:
+            for line in error.extra.get("errors", []):
+                self.stderr.write(f"line {line['line']}: {line['message']}")
+            raise CommandError(error.message) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(f"Cannot read {options['file']}: {error}") from error
+        self.stdout.write(
+            f"{result.created} prompts imported, {result.duplicates} were there before."
+        )
+
+    def _lines(self, path: Path) -> Iterator[str]:
+        """The file's lines, with a progress bar by bytes."""
+        with (
+            path.open(encoding="utf-8-sig", newline="\n") as file,
+            tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc="prompts") as bar,
+        ):
+            for line in file:
+                yield line
+                bar.update(len(line.encode()))

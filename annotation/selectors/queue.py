@@ -1,0 +1,71 @@
+from collections import Counter
+from dataclasses import dataclass
+
+from django.db.models import Count, Exists, OuterRef, Q
+
+from annotation.choices import AssignmentStatus
+from annotation.judgements import kind_list
+from annotation.judgements.base import JudgementKind
+from annotation.models import Assignment, Project, Task
+from annotation.selectors.access import Visitor, project_list
+from annotation.selectors.tasks import HAS_FREE_SLOT
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """One line of "my work": what this person can do now, and has done."""
+
+    project: Project
+    kind: JudgementKind
+    num_open: int
+    num_done_by_me: int
+
+
+def work_list(*, user: Visitor) -> list[WorkItem]:
+    """An item for each project and kind, also where nothing is open now. Three queries.
+
+    ``num_open`` counts what a claim could return: free tasks and the ones the user holds.
+    """
+    projects = list(project_list(user=user))
+    kinds = kind_list()
+    if not projects:
+        return []
+    num_open = _count_open(user, projects)
+    num_done = _count_done(user, projects)
+    return [
+        WorkItem(
+            project=project,
+            kind=kind,
+            num_open=num_open[project.pk, kind.name],
+            num_done_by_me=num_done[project.pk, kind.name],
+        )
+        for project in projects
+        for kind in kinds
+        if kind.name in project.kinds
+    ]
+
+
+def _count_open(user: Visitor, projects: list[Project]) -> Counter[tuple[int, str]]:
+    mine = Assignment.objects.filter(task=OuterRef("pk"), annotator_id=user.pk)
+    held = Exists(mine.filter(status=AssignmentStatus.ACTIVE))
+    settled = Exists(mine.exclude(status__in=AssignmentStatus.RECLAIMABLE))
+    claimable = HAS_FREE_SLOT & ~Q(settled) & Q(project__is_active=True)
+    rows = (
+        Task.objects.filter(claimable | Q(held), project__in=projects)
+        .order_by()
+        .values_list("project_id", "kind")
+        .annotate(num=Count("pk"))
+    )
+    return Counter({(project, kind): num for project, kind, num in rows})
+
+
+def _count_done(user: Visitor, projects: list[Project]) -> Counter[tuple[int, str]]:
+    rows = (
+        Assignment.objects.filter(
+            annotator_id=user.pk, status=AssignmentStatus.SUBMITTED, task__project__in=projects
+        )
+        .order_by()
+        .values_list("task__project_id", "task__kind")
+        .annotate(num=Count("pk"))
+    )
+    return Counter({(project, kind): num for project, kind, num in rows})
