@@ -1,0 +1,37 @@
+// Small helpers around the DOM. Text always becomes text nodes: prompts and answers are hostile.
+
+type Attributes = Record<string, string | number | boolean | null>;
+
+/** Creates an element. `true` sets a bare attribute; `false` and `null` leave it out. */
+export function el<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === false || value === null) continue;
+    element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children);
+  return element;
+}
+
+/** The element, or an error that names what the template lacks. */
+export function find<T extends HTMLElement = HTMLElement>(
+  selector: string,
+  root: ParentNode = document,
+): T {
+  const found = root.querySelector<T>(selector);
+  if (!found) throw new Error(`The page has no ${selector}`);
+  return found;
+}
+
+/** What the server put into the page with json_script. */
+export function pageData<T>(id: string): T {
+  return JSON.parse(find(`#${id}`).textContent ?? "null") as T;
+}
+
+export function isTyping(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.matches("input, textarea, select");
+}

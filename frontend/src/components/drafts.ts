@@ -1,0 +1,97 @@
+// Keeps unsent work twice: at once on this device, and a moment later on the server.
+//
+// The local copy goes away as soon as the server holds the same thing, so a local copy found later
+// is always newer than the server's.
+import * as api from "../api/assignments.ts";
+
+const DELAY_MS = 1200;
+
+export type DraftStatus = "saving" | "saved" | "local";
+
+export class Drafts {
+  readonly #onStatus: (status: DraftStatus) => void;
+  #assignment = 0;
+  #pending: { readonly draft: unknown } | null = null;
+  #timer = 0;
+
+  constructor(onStatus: (status: DraftStatus) => void) {
+    this.#onStatus = onStatus;
+    const flush = () => document.hidden && this.flush(true);
+    document.addEventListener("visibilitychange", flush);
+    window.addEventListener("pagehide", () => this.flush(true));
+  }
+
+  /** Starts on another assignment and returns what to restore: the local copy, or the server's. */
+  open(assignment: number, stored: unknown): unknown {
+    this.#forgetTimer();
+    this.#assignment = assignment;
+    const local = readLocal(assignment);
+    return local === undefined ? stored : local;
+  }
+
+  change(draft: unknown): void {
+    this.#forgetTimer();
+    this.#pending = { draft };
+    writeLocal(this.#assignment, draft);
+    this.#onStatus("saving");
+    this.#timer = window.setTimeout(() => this.flush(), DELAY_MS);
+  }
+
+  /** Sends what is waiting. A failure keeps the local copy and is told, never thrown. */
+  flush(keepalive = false): void {
+    const pending = this.#pending;
+    if (!pending) return;
+    const assignment = this.#assignment;
+    this.#forgetTimer();
+    api.saveDraft(assignment, pending.draft, keepalive).then(
+      () => this.#settled(assignment),
+      () => assignment === this.#assignment && this.#onStatus("local"),
+    );
+  }
+
+  /** The judgement is stored or given back: neither copy is needed. */
+  discard(): void {
+    this.#forgetTimer();
+    removeLocal(this.#assignment);
+    this.#assignment = 0;
+  }
+
+  #settled(assignment: number): void {
+    if (assignment !== this.#assignment || this.#pending) return;
+    removeLocal(assignment);
+    this.#onStatus("saved");
+  }
+
+  #forgetTimer(): void {
+    window.clearTimeout(this.#timer);
+    this.#pending = null;
+  }
+}
+
+const key = (assignment: number) => `preferendum:draft:${assignment}`;
+
+// Private windows and full disks refuse local storage; the server copy then has to do.
+function readLocal(assignment: number): unknown {
+  try {
+    const text = localStorage.getItem(key(assignment));
+    return text === null ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function writeLocal(assignment: number, draft: unknown): void {
+  try {
+    localStorage.setItem(key(assignment), JSON.stringify(draft));
+  } catch {
+    return;
+  }
+}
+
+function removeLocal(assignment: number): void {
+  try {
+    localStorage.removeItem(key(assignment));
+  } catch {
+    return;
+  }
+}
