@@ -4,7 +4,7 @@ from rest_framework import serializers
 
 
 class MessageSerializer(serializers.Serializer):
-    role = serializers.ChoiceField(choices=["system", "user", "assistant"])
+    role = serializers.RegexField(r"^(system|user|assistant)$")
     content = serializers.CharField()
 
 

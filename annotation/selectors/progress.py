@@ -35,7 +35,7 @@ def _open_tasks(project: Project) -> dict[str, int]:
         .values_list("kind")
         .annotate(num=Count("pk"))
     )
-    return {kind: 0 for kind in project.kinds} | dict(rows)
+    return dict.fromkeys(project.kinds, 0) | dict(rows)
 
 
 def _rankings_per_day(project: Project, *, today: date) -> list[dict[str, Any]]:

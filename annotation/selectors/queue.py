@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Exists, OuterRef, Q
 
 from annotation.choices import AssignmentStatus
-from annotation.judgements import kind_list
-from annotation.judgements.base import JudgementKind
+from annotation.judgements import kind_get
 from annotation.models import Assignment, Project, Task
 from annotation.selectors.access import Visitor, project_list
 from annotation.selectors.tasks import HAS_FREE_SLOT
@@ -16,9 +15,17 @@ class WorkItem:
     """One line of "my work": what this person can do now, and has done."""
 
     project: Project
-    kind: JudgementKind
+    kind: str
     num_open: int
     num_done_by_me: int
+
+    @property
+    def title(self) -> str:
+        return kind_get(self.kind).title
+
+    @property
+    def verb(self) -> str:
+        return kind_get(self.kind).verb
 
 
 def work_list(*, user: Visitor) -> list[WorkItem]:
@@ -27,7 +34,6 @@ def work_list(*, user: Visitor) -> list[WorkItem]:
     ``num_open`` counts what a claim could return: free tasks and the ones the user holds.
     """
     projects = list(project_list(user=user))
-    kinds = kind_list()
     if not projects:
         return []
     num_open = _count_open(user, projects)
@@ -36,12 +42,11 @@ def work_list(*, user: Visitor) -> list[WorkItem]:
         WorkItem(
             project=project,
             kind=kind,
-            num_open=num_open[project.pk, kind.name],
-            num_done_by_me=num_done[project.pk, kind.name],
+            num_open=num_open[project.pk, kind],
+            num_done_by_me=num_done[project.pk, kind],
         )
         for project in projects
-        for kind in kinds
-        if kind.name in project.kinds
+        for kind in project.kinds
     ]
 
 

@@ -113,7 +113,7 @@ def assignment_renew(*, assignment_id: int, annotator: User) -> Assignment:
 def assignment_save_draft(
     *, assignment_id: int, annotator: User, draft: dict[str, Any]
 ) -> Assignment:
-    """Keeps unfinished work; it has the form of the kind's payload, but is not validated as such.
+    """Keeps unfinished work in the form of the kind's payload, and starts the lease anew.
 
     Raises as assignment_submit does. On a lapsed lease the draft is kept all the same.
     """
@@ -123,9 +123,9 @@ def assignment_save_draft(
         _refuse_settled(assignment)
         holds = _lease_holds(assignment)
         _keep_draft(assignment, draft)
-    if not holds:
-        raise _expired(assignment)
-    return assignment
+        if holds:
+            return lease_renew(assignment)
+    raise _expired(assignment)
 
 
 def assignments_expire(*, now: datetime | None = None, project: Project | None = None) -> int:

@@ -1,0 +1,44 @@
+"""Every refusal of the API has one form: ``{"code", "message", "extra"}``."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError as DjangoValidationError
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as rest_exception_handler
+from rest_framework.views import set_rollback
+
+from annotation.errors import DomainError
+from annotation.validation import invalid_input
+
+
+def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's hook. Returns None for defects, which stay loud."""
+    if isinstance(exc, exceptions.ValidationError | DjangoValidationError):
+        exc = invalid_input(exc)
+    if isinstance(exc, DomainError):
+        set_rollback()
+        return Response(error_body(exc.code, exc.message, exc.extra), status=exc.status)
+    # DRF's own handler knows the headers (WWW-Authenticate, Retry-After) and Django's Http404.
+    response = rest_exception_handler(exc, context)
+    if response is None:
+        return None
+    detail = response.data.get("detail", "") if isinstance(response.data, dict) else ""
+    response.data = error_body(_code(exc, detail), str(detail), _extra(exc))
+    return response
+
+
+def error_body(code: str, message: str, extra: dict[str, Any]) -> dict[str, Any]:
+    return {"code": code, "message": message, "extra": extra}
+
+
+def _code(exc: Exception, detail: Any) -> str:
+    if str(detail).startswith("CSRF Failed"):
+        return "csrf_failed"
+    return str(getattr(detail, "code", "") or getattr(exc, "default_code", "error"))
+
+
+def _extra(exc: Exception) -> dict[str, Any]:
+    if isinstance(exc, exceptions.Throttled) and exc.wait is not None:
+        return {"retry_after_seconds": int(exc.wait) + 1}
+    return {}

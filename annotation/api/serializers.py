@@ -1,0 +1,199 @@
+from typing import Any
+
+from django.contrib.auth.models import User
+from rest_framework import serializers
+
+from annotation.choices import AssignmentStatus, Role
+from annotation.judgements.records import MessageSerializer, ShownCompletionSerializer
+from annotation.models import ApiToken, Membership, Project, Prompt
+from annotation.models.project import MAX_COMPLETIONS, MIN_COMPLETIONS
+
+USERNAME_CHARACTERS = 150
+
+
+class ProjectSerializer(serializers.ModelSerializer):
+    kinds = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = Project
+        fields = (
+            "slug",
+            "name",
+            "description",
+            "guidelines",
+            "lease_minutes",
+            "judgements_per_task",
+            "completions_per_task",
+            "kinds",
+            "demonstrations_target",
+            "is_active",
+            "created_at",
+        )
+        read_only_fields = fields
+
+
+class ProjectUpdateSerializer(serializers.Serializer):
+    name = serializers.CharField(max_length=200, required=False)
+    description = serializers.CharField(max_length=10_000, allow_blank=True, required=False)
+    guidelines = serializers.CharField(
+        max_length=100_000, allow_blank=True, trim_whitespace=False, required=False
+    )
+    lease_minutes = serializers.IntegerField(min_value=1, max_value=7 * 24 * 60, required=False)
+    judgements_per_task = serializers.IntegerField(min_value=1, max_value=100, required=False)
+    completions_per_task = serializers.IntegerField(
+        min_value=MIN_COMPLETIONS, max_value=MAX_COMPLETIONS, required=False
+    )
+    kinds = serializers.ListField(
+        child=serializers.CharField(max_length=40), min_length=1, required=False
+    )
+    demonstrations_target = serializers.IntegerField(
+        min_value=0, max_value=1_000_000, required=False
+    )
+    is_active = serializers.BooleanField(required=False)
+
+
+class ProjectCreateSerializer(ProjectUpdateSerializer):
+    slug = serializers.SlugField(max_length=60)
+    name = serializers.CharField(max_length=200)
+
+
+class UserSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = User
+        fields = ("id", "username")
+        read_only_fields = fields
+
+
+class MembershipSerializer(serializers.ModelSerializer):
+    user = UserSerializer()
+
+    class Meta:
+        model = Membership
+        fields = ("id", "user", "role", "created_at")
+        read_only_fields = fields
+
+
+class MembershipInputSerializer(serializers.Serializer):
+    username = serializers.CharField(max_length=USERNAME_CHARACTERS)
+    role = serializers.ChoiceField(choices=Role.choices)
+
+
+class MyProjectSerializer(serializers.Serializer):
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    role = serializers.ChoiceField(choices=Role.choices)
+
+
+class MeSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    username = serializers.CharField()
+    is_staff = serializers.BooleanField()
+    projects = MyProjectSerializer(many=True)
+
+
+class PromptSerializer(serializers.ModelSerializer):
+    messages = MessageSerializer(many=True)
+
+    class Meta:
+        model = Prompt
+        fields = ("id", "messages", "external_id", "is_active", "created_at")
+        read_only_fields = fields
+
+
+class PromptImportSerializer(serializers.Serializer):
+    """Either ``lines`` or ``text``."""
+
+    lines = serializers.ListField(
+        child=serializers.JSONField(),
+        required=False,
+        help_text='Objects such as {"prompt": "..."}, or the same as JSON text.',
+    )
+    text = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="The lines of a JSON Lines file.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs) != 1:
+            raise serializers.ValidationError("Give either lines or text.")
+        return attrs
+
+
+class PromptImportResultSerializer(serializers.Serializer):
+    created = serializers.IntegerField()
+    duplicates = serializers.IntegerField()
+
+
+class ClaimSerializer(serializers.Serializer):
+    kind = serializers.CharField(
+        max_length=40,
+        required=False,
+        allow_null=True,
+        help_text="A kind of judgement; left out, any that the project collects.",
+    )
+
+
+class SkipSerializer(serializers.Serializer):
+    reason = serializers.CharField(max_length=2_000)
+
+
+class LeaseSerializer(serializers.Serializer):
+    lease_expires_at = serializers.DateTimeField()
+
+
+class JudgementSerializer(serializers.Serializer):
+    kind = serializers.CharField()
+    id = serializers.IntegerField()
+
+
+class AssignmentProjectSerializer(serializers.Serializer):
+    slug = serializers.CharField()
+    name = serializers.CharField()
+
+
+class AssignmentPromptSerializer(serializers.Serializer):
+    messages = MessageSerializer(many=True)
+
+
+class AssignmentSerializer(serializers.Serializer):
+    """What the annotator sees; nothing here tells which model made a completion."""
+
+    id = serializers.IntegerField()
+    kind = serializers.CharField()
+    status = serializers.ChoiceField(choices=AssignmentStatus.choices)
+    project = AssignmentProjectSerializer()
+    prompt = AssignmentPromptSerializer()
+    completions = ShownCompletionSerializer(many=True, help_text="In the order to be shown.")
+    guidelines = serializers.CharField(allow_blank=True)
+    draft = serializers.DictField(allow_null=True)
+    lease_expires_at = serializers.DateTimeField()
+
+
+class TokenSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = ApiToken
+        fields = (
+            "id",
+            "name",
+            "prefix",
+            "created_at",
+            "expires_at",
+            "revoked_at",
+            "last_used_at",
+        )
+        read_only_fields = fields
+
+
+class TokenCreatedSerializer(TokenSerializer):
+    token = serializers.CharField(help_text="The clear text: shown now and never again.")
+
+    class Meta(TokenSerializer.Meta):
+        fields = (*TokenSerializer.Meta.fields, "token")
+        read_only_fields = fields
+
+
+class TokenInputSerializer(serializers.Serializer):
+    name = serializers.CharField(max_length=100)
+    expires_at = serializers.DateTimeField(required=False, allow_null=True)

@@ -1,0 +1,63 @@
+from django.urls import path
+
+from annotation.api.views import account, assignments, judgements, projects, prompts
+from annotation.judgements import kind_list
+
+app_name = "annotation-api"
+
+urlpatterns = [
+    path("me/", account.MeApi.as_view(), name="me"),
+    path("tokens/", account.TokenListApi.as_view(), name="tokens"),
+    path("tokens/<int:token_id>/", account.TokenDetailApi.as_view(), name="token"),
+    path("projects/", projects.ProjectListApi.as_view(), name="projects"),
+    path("projects/<slug:slug>/", projects.ProjectDetailApi.as_view(), name="project"),
+    path(
+        "projects/<slug:slug>/memberships/",
+        projects.MembershipListApi.as_view(),
+        name="memberships",
+    ),
+    path("projects/<slug:slug>/prompts/", prompts.PromptListApi.as_view(), name="prompts"),
+    path(
+        "projects/<slug:slug>/prompts/import/",
+        prompts.PromptImportApi.as_view(),
+        name="prompts-import",
+    ),
+    path(
+        "projects/<slug:slug>/assignments/claim/",
+        assignments.AssignmentClaimApi.as_view(),
+        name="assignment-claim",
+    ),
+    path(
+        "assignments/<int:assignment_id>/",
+        assignments.AssignmentDetailApi.as_view(),
+        name="assignment",
+    ),
+    path(
+        "assignments/<int:assignment_id>/submit/",
+        assignments.AssignmentSubmitApi.as_view(),
+        name="assignment-submit",
+    ),
+    path(
+        "assignments/<int:assignment_id>/skip/",
+        assignments.AssignmentSkipApi.as_view(),
+        name="assignment-skip",
+    ),
+    path(
+        "assignments/<int:assignment_id>/renew/",
+        assignments.AssignmentRenewApi.as_view(),
+        name="assignment-renew",
+    ),
+    path(
+        "assignments/<int:assignment_id>/draft/",
+        assignments.AssignmentDraftApi.as_view(),
+        name="assignment-draft",
+    ),
+    *(
+        path(
+            f"projects/<slug:slug>/{kind.plural}/",
+            judgements.judgement_list_api(kind).as_view(),
+            name=kind.plural,
+        )
+        for kind in kind_list()
+    ),
+]
