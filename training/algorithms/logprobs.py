@@ -1,0 +1,127 @@
+"""The one function that turns a policy and sequences into completion log-probabilities.
+
+Used for rollouts, updates, the reference, SFT and evaluation, so that all agree on the token
+positions and on the temperature. Prompt rows never reach the vocabulary projection, and the
+vocabulary projection runs in chunks.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from training.algorithms.records import Sequences
+
+# Logits held at a time; 2**24 fp32 numbers are 64 MiB.
+CHUNK_ELEMENTS = 2**24
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStatistics:
+    """Per completion token; zeros outside the completion mask."""
+
+    logprobs: Tensor
+    """[B, T] nats, at the given temperature"""
+    entropies: Tensor
+    """[B, T] nats, detached"""
+
+
+def hidden_states(model: Any, input_ids: Tensor) -> Tensor:
+    """Last hidden states [B, L, D] of right-padded input_ids [B, L], before any head.
+
+    No attention mask: under causal attention a real token cannot see the pads to its right.
+    """
+    return model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
+
+
+def head_logits(model: Any, hidden: Tensor) -> Tensor:
+    """Vocabulary logits [N, V] in fp32 of hidden rows [N, D].
+
+    Applies the scalings some families put after lm_head (Gemma's softcap, Cohere's and Granite's
+    factor); `checkpoint_io.policy_load` checks the result against the model's own forward pass.
+    """
+    config = model.config.get_text_config()
+    logits = model.get_output_embeddings()(hidden).float()
+    if (factor := getattr(config, "logit_scale", None)) is not None:
+        logits = logits * factor
+    if (divisor := getattr(config, "logits_scaling", None)) is not None:
+        logits = logits / divisor
+    if (cap := getattr(config, "final_logit_softcapping", None)) is not None:
+        logits = torch.tanh(logits / cap) * cap
+    return logits
+
+
+def completion_rows(hidden: Tensor, sequences: Sequences) -> Tensor:
+    """hidden [B, L, D] -> [N, D]: the rows that predict completion tokens, N = their number.
+
+    The token at position p is predicted by the row at p - 1.
+    """
+    width = sequences.completion_mask.shape[1]
+    offsets = torch.arange(width, device=hidden.device)
+    positions = sequences.prompt_lengths[:, None] - 1 + offsets[None, :]  # [B, T]
+    rows = torch.arange(hidden.shape[0], device=hidden.device)[:, None].expand_as(positions)
+    mask = sequences.completion_mask
+    return hidden[rows[mask], positions[mask]]
+
+
+def completion_tokens(sequences: Sequences) -> Tensor:
+    """[N] the completion tokens in the order of completion_rows."""
+    width = sequences.completion_mask.shape[1]
+    offsets = torch.arange(width, device=sequences.input_ids.device)
+    positions = sequences.prompt_lengths[:, None] + offsets[None, :]
+    positions = positions.clamp(max=sequences.input_ids.shape[1] - 1)
+    return sequences.input_ids.gather(1, positions)[sequences.completion_mask]
+
+
+def completion_logprobs(
+    model: Any, sequences: Sequences, temperature: float, chunk_elements: int = CHUNK_ELEMENTS
+) -> Tensor:
+    """log pi(token) [B, T] in nats of every completion token, 0 outside the mask; differentiable.
+
+    Logits are divided by the sampling temperature before the softmax (Ziegler et al.'s policy.py).
+    """
+    return completion_statistics(model, sequences, temperature, chunk_elements).logprobs
+
+
+def completion_statistics(
+    model: Any, sequences: Sequences, temperature: float, chunk_elements: int = CHUNK_ELEMENTS
+) -> TokenStatistics:
+    """completion_logprobs and, detached, the entropies of the same distributions."""
+    rows = completion_rows(hidden_states(model, sequences.input_ids), sequences)
+    tokens = completion_tokens(sequences)
+    chunk = max(1, chunk_elements // model.get_output_embeddings().weight.shape[0])
+    parts = [
+        _chunk_statistics(model, rows[i : i + chunk], tokens[i : i + chunk], temperature, chunk)
+        for i in range(0, rows.shape[0], chunk)
+    ]
+    logprobs = torch.cat([part[0] for part in parts])
+    entropies = torch.cat([part[1] for part in parts])
+    mask = sequences.completion_mask
+    return TokenStatistics(_scatter(logprobs, mask), _scatter(entropies, mask))
+
+
+def _chunk_statistics(
+    model: Any, rows: Tensor, tokens: Tensor, temperature: float, chunk: int
+) -> tuple[Tensor, Tensor]:
+    def compute(hidden: Tensor) -> tuple[Tensor, Tensor]:
+        logits = head_logits(model, hidden) / temperature
+        normalizer = logits.logsumexp(-1)
+        logprobs = logits.gather(-1, tokens[:, None]).squeeze(-1) - normalizer
+        with torch.no_grad():
+            probabilities = (logits - normalizer[:, None]).exp()
+            entropies = normalizer - (probabilities * logits).sum(-1)
+        return logprobs, entropies.detach()
+
+    # A full chunk is recomputed in the backward pass instead of keeping its logits.
+    if torch.is_grad_enabled() and rows.requires_grad and rows.shape[0] == chunk:
+        return checkpoint(compute, rows, use_reentrant=False, preserve_rng_state=False)
+    return compute(rows)
+
+
+def _scatter(values: Tensor, mask: Tensor) -> Tensor:
+    """values [N] to [B, T] at the True positions of mask, zeros elsewhere."""
+    return torch.zeros(mask.shape, dtype=values.dtype, device=mask.device).masked_scatter(
+        mask, values
+    )

@@ -1,0 +1,83 @@
+"""The typed records that travel between the functions. Token ids are plain lists of int."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the model is given, encoded up to and including the generation prompt."""
+
+    prompt_id: int
+    token_ids: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """A completion written by a person; completion_ids end with EOS."""
+
+    prompt_ids: list[int]
+    completion_ids: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class RankedCompletions:
+    """One person's order over K completions of one prompt; each completion ends with EOS."""
+
+    prompt_id: int
+    prompt_ids: list[int]
+    completions: list[list[int]]
+    ranks: list[int]
+    """Aligned with completions; 1 best, equal = tie."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A sampled continuation; token_ids include EOS when finished."""
+
+    token_ids: list[int]
+    finished: bool
+    """The model ended it with EOS within max_new_tokens."""
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """Prompts followed by completions, right-padded. B sequences, L tokens, T = longest completion.
+
+    Right padding under causal attention needs no attention mask: real tokens never see the pads.
+    """
+
+    input_ids: Tensor
+    """[B, L]"""
+    prompt_lengths: Tensor
+    """[B] tokens, >= 1"""
+    completion_lengths: Tensor
+    """[B] tokens, >= 1, EOS included"""
+    completion_mask: Tensor
+    """[B, T] True at completion tokens"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One batch of completions of the behavior policy with all that PPO reads. B, T as above."""
+
+    prompts: list[list[int]]
+    completions: list[list[int]]
+    lengths: Tensor
+    """[B] completion tokens"""
+    mask: Tensor
+    """[B, T] True at completion tokens"""
+    logprobs: Tensor
+    """[B, T] of the behavior policy at the sampling temperature, nats"""
+    reference_logprobs: Tensor
+    """[B, T] of the reference policy at the same temperature, nats"""
+    entropies: Tensor
+    """[B, T] of the behavior policy, nats"""
+    values: Tensor
+    """[B, T] V before each completion token was chosen"""
+    scores: Tensor
+    """[B] of the reward model, missing-EOS penalty applied"""
+    finished: Tensor
+    """[B] bool"""

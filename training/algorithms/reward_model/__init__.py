@@ -1,0 +1,50 @@
+"""The reward model: a scalar fitted to people's rankings (InstructGPT, arXiv 2203.02155, 3.5)."""
+
+from dataclasses import dataclass
+
+from training.algorithms.configs import option, require
+from training.algorithms.methods import Method
+
+
+@dataclass(frozen=True, slots=True)
+class RewardModelConfig:
+    num_epochs: int = option(1, "Passes over the rankings; InstructGPT overfits after one.")
+    learning_rate: float = option(9e-6, "Peak of the cosine schedule, which ends at a tenth.")
+    batch_size: int = option(64, "Rankings per optimizer step, each with all its pairs.")
+    weight_decay: float = option(0.0, "AdamW weight decay.")
+    max_grad_norm: float = option(1.0, "The gradient is clipped to this norm.")
+    max_tokens: int = option(
+        1024,
+        "Rankings with a completion longer than this, prompt included, are left out and counted.",
+    )
+    micro_batch_tokens: int = option(
+        16384, "Padded tokens per forward pass: memory only, no effect on the result."
+    )
+    min_train_rankings: int = option(8, "Fewer than this, and the run does not start.")
+    save_every_steps: int = option(20, "Optimizer steps between saves of the resume state.")
+
+    def validate(self) -> None:
+        for name in (
+            "num_epochs",
+            "batch_size",
+            "max_tokens",
+            "micro_batch_tokens",
+            "min_train_rankings",
+            "save_every_steps",
+        ):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "expected at least 1")
+        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "expected > 0")
+        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "expected >= 0")
+        require(self.max_grad_norm > 0, "max_grad_norm", self.max_grad_norm, "expected > 0")
+
+
+METHOD = Method(
+    name="reward_model",
+    title="Reward model",
+    stage="reward_model",
+    config=RewardModelConfig,
+    queue="train",
+    inputs=("init",),
+    data=("rankings", "demonstrations"),
+    produces="reward_model",
+)

@@ -1,0 +1,60 @@
+"""Models with one number per token: the reward model and the value model made from it.
+
+The checkpoint is a transformers AutoModelForSequenceClassification with num_labels=1, so anyone
+can load it without us; `reward_bias` in its config is what we subtract from its logit.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from training.algorithms.logprobs import completion_rows, hidden_states
+from training.algorithms.records import Sequences
+
+
+def reward_bias(model: Any) -> float:
+    """The mean head output of the demonstrations, stored with the checkpoint; 0 before."""
+    return float(getattr(model.config, "reward_bias", 0.0))
+
+
+def head_initialize(model: Any, generator: torch.Generator) -> None:
+    """Draws the head from a normal of std 1/sqrt(d + 1), bias 0.
+
+    Stiennon et al. 2020: summarize_from_feedback/query_response_model.py of
+    openai/summarize-from-feedback; d is the width of the hidden state.
+    """
+    weight = model.score.weight
+    std = 1.0 / math.sqrt(weight.shape[1] + 1)
+    with torch.no_grad():
+        weight.copy_(torch.randn(weight.shape, generator=generator) * std)
+        if getattr(model.score, "bias", None) is not None:
+            model.score.bias.zero_()
+
+
+def sequence_scores(model: Any, sequences: Sequences) -> Tensor:
+    """Scores [B], fp32: head output at the last completion token (EOS) minus reward_bias.
+
+    The position comes from explicit lengths, never from comparing ids with the pad token.
+    """
+    hidden = hidden_states(model, sequences.input_ids)
+    last = sequences.prompt_lengths + sequences.completion_lengths - 1
+    rows = hidden[torch.arange(hidden.shape[0], device=hidden.device), last]
+    return _head(model, rows) - reward_bias(model)
+
+
+def token_values(model: Any, sequences: Sequences) -> Tensor:
+    """Values [B, T], fp32, zeros outside the mask: V_t is read before completion token t is seen.
+
+    That is at the row which predicts token t, the last prompt token for t = 0.
+    """
+    hidden = hidden_states(model, sequences.input_ids)
+    values = _head(model, completion_rows(hidden, sequences)) - reward_bias(model)
+    mask = sequences.completion_mask
+    return torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, values)
+
+
+def _head(model: Any, rows: Tensor) -> Tensor:
+    """rows [N, D] -> [N] in fp32."""
+    return model.score(rows).squeeze(-1).float()
