@@ -122,6 +122,17 @@ def membership_remove(*, actor: User | None, project: Project, user: User) -> No
     assignments_withdraw(project=project, annotator=user)
 
 
+def kinds_check(kinds: Any) -> None:
+    """Raises InvalidInput unless it is a list of different known kinds, and not empty."""
+    if not isinstance(kinds, list) or not kinds or len(set(map(str, kinds))) != len(kinds):
+        raise InvalidInput(
+            f"kinds is {str(kinds)[:200]!r}; a list of different kinds of judgement is expected.",
+            fields={"kinds": ["A list of different names is expected."]},
+        )
+    for name in kinds:
+        kind_get(name)
+
+
 def _refuse_last_admin(membership: Membership) -> None:
     if membership.role != Role.ADMIN:
         return
@@ -144,14 +155,4 @@ def _fields_check(fields: dict[str, Any]) -> None:
         if problem := json_problem(value):
             raise InvalidInput(f"{name} {problem}.", fields={name: [problem]})
     if "kinds" in fields:
-        _kinds_check(fields["kinds"])
-
-
-def _kinds_check(kinds: Any) -> None:
-    if not isinstance(kinds, list) or not kinds or len(set(map(str, kinds))) != len(kinds):
-        raise InvalidInput(
-            f"kinds is {str(kinds)[:200]!r}; a list of different kinds of judgement is expected.",
-            fields={"kinds": ["A list of different names is expected."]},
-        )
-    for name in kinds:
-        kind_get(name)
+        kinds_check(fields["kinds"])

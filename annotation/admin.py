@@ -1,0 +1,202 @@
+"""Django's admin: people and settings can be edited (and are audited), history can only be read."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from annotation.errors import DomainError
+from annotation.models import (
+    ApiToken,
+    Assignment,
+    AuditEvent,
+    Completion,
+    Demonstration,
+    Membership,
+    Project,
+    Prompt,
+    Ranking,
+    RankingItem,
+    Task,
+    TaskCompletion,
+)
+from annotation.services.assignments import assignments_withdraw
+from annotation.services.audit import audit_record
+from annotation.services.projects import kinds_check, project_create, project_update
+
+
+class AuditedAdmin(admin.ModelAdmin):
+    """Edits by hand leave the same trace as edits by service."""
+
+    def save_model(
+        self, request: HttpRequest, obj: Model, form: forms.ModelForm, change: bool
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        self._audit(request, obj, "changed" if change else "added", fields=form.changed_data)
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        self._audit(request, obj, "deleted")
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for obj in queryset:
+            self.delete_model(request, obj)
+
+    def _audit(self, request: HttpRequest, obj: Model, verb: str, **data: Any) -> None:
+        audit_record(
+            actor=request.user,  # type: ignore[arg-type]
+            verb=f"{obj._meta.model_name}:{verb}",
+            target=obj,
+            via="admin",
+            **data,
+        )
+
+
+class HistoryAdmin(admin.ModelAdmin):
+    """What happened is shown and never edited."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ReadOnlyInline(admin.TabularInline):
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ProjectForm(forms.ModelForm):
+    def clean_kinds(self) -> Any:
+        kinds = self.cleaned_data["kinds"]
+        try:
+            kinds_check(kinds)
+        except DomainError as error:
+            raise forms.ValidationError(error.message) from error
+        return kinds
+
+
+@admin.register(Project)
+class ProjectAdmin(admin.ModelAdmin):
+    form = ProjectForm
+    list_display = ("slug", "name", "is_active", "created_at")
+    search_fields = ("slug", "name")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return () if obj is None else ("slug",)
+
+    def save_model(
+        self, request: HttpRequest, obj: Project, form: forms.ModelForm, change: bool
+    ) -> None:
+        actor: Any = request.user
+        if change:
+            fields = {name: form.cleaned_data[name] for name in form.changed_data}
+            project_update(actor=actor, project=Project.objects.get(pk=obj.pk), **fields)
+        else:
+            obj.pk = project_create(actor=actor, **form.cleaned_data).pk
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Membership)
+class MembershipAdmin(AuditedAdmin):
+    list_display = ("project", "user", "role", "created_at")
+    list_filter = ("role", "project")
+    list_select_related = ("project", "user")
+    autocomplete_fields = ("project", "user")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return () if obj is None else ("project", "user")
+
+    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
+        super().delete_model(request, obj)
+        assignments_withdraw(project=obj.project, annotator=obj.user)
+
+
+@admin.register(Prompt)
+class PromptAdmin(AuditedAdmin):
+    list_display = ("id", "project", "__str__", "external_id", "is_active", "created_at")
+    list_filter = ("is_active", "project")
+    list_select_related = ("project",)
+    search_fields = ("external_id",)
+    readonly_fields = ("project", "messages", "content_hash", "external_id", "created_at")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Completion)
+class CompletionAdmin(HistoryAdmin):
+    list_display = ("id", "prompt_id", "origin", "author", "__str__", "created_at")
+    list_filter = ("origin",)
+    list_select_related = ("author",)
+    search_fields = ("text",)
+
+
+class TaskCompletionInline(ReadOnlyInline):
+    model = TaskCompletion
+
+
+@admin.register(Task)
+class TaskAdmin(HistoryAdmin):
+    list_display = ("id", "project", "kind", "status", "claims", "judgements_wanted", "strategy")
+    list_filter = ("status", "kind", "project")
+    list_select_related = ("project",)
+    inlines = [TaskCompletionInline]
+
+
+@admin.register(Assignment)
+class AssignmentAdmin(HistoryAdmin):
+    list_display = ("id", "task", "annotator", "status", "claimed_at", "lease_expires_at")
+    list_filter = ("status", "task__kind", "task__project")
+    list_select_related = ("task", "annotator")
+
+
+@admin.register(Demonstration)
+class DemonstrationAdmin(HistoryAdmin):
+    list_display = ("id", "prompt_id", "annotator", "created_at")
+    list_filter = ("prompt__project",)
+    list_select_related = ("annotator",)
+
+
+class RankingItemInline(ReadOnlyInline):
+    model = RankingItem
+
+
+@admin.register(Ranking)
+class RankingAdmin(HistoryAdmin):
+    list_display = ("id", "task_id", "annotator", "seconds_spent", "created_at")
+    list_filter = ("task__project",)
+    list_select_related = ("annotator",)
+    inlines = [RankingItemInline]
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(HistoryAdmin):
+    list_display = ("prefix", "name", "user", "expires_at", "revoked_at", "last_used_at")
+    list_select_related = ("user",)
+    exclude = ("digest",)
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(HistoryAdmin):
+    list_display = ("created_at", "actor", "verb", "project", "object_type", "object_id")
+    list_filter = ("verb", "project")
+    list_select_related = ("actor", "project")
+    date_hierarchy = "created_at"
