@@ -1,0 +1,11 @@
+"""Only this app's part of the site: annotation is tested without what stands above it."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("api/v1/schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("api/v1/", include("annotation.api.urls")),
+]

@@ -1,0 +1,43 @@
+"""The cast: Alice is admin of the project, Bob labels in it, Charlie has no business there."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from rest_framework.test import APIClient
+
+from annotation.models import Project
+from tests.factories import labeler_make, project_make, user_make
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return user_make("alice")
+
+
+@pytest.fixture
+def project(alice: User) -> Project:
+    return project_make(admin=alice, slug="project", name="The project")
+
+
+@pytest.fixture
+def bob(project: Project) -> User:
+    return labeler_make(project, "bob")
+
+
+@pytest.fixture
+def charlie(db: None) -> User:
+    return user_make("charlie")
+
+
+@pytest.fixture
+def api() -> Callable[[User | None], APIClient]:
+    """Makes a client of the API that acts as the user; without one it is anonymous."""
+
+    def client(user: User | None = None) -> APIClient:
+        client = APIClient()
+        if user is not None:
+            client.force_authenticate(user)
+        return client
+
+    return client

@@ -1,0 +1,114 @@
+"""Plain functions that make rows for tests; each names only what its caller cares about."""
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from annotation.choices import Origin, Role
+from annotation.models import Assignment, Completion, Demonstration, Project, Prompt, Ranking, Task
+from annotation.services.assignments import assignment_claim, assignment_submit
+from annotation.services.projects import membership_set, project_create
+from annotation.services.prompts import content_hash
+from annotation.services.tasks import ranking_task_create, task_create
+
+_numbers = count(1)
+
+
+def user_make(username: str | None = None, **fields: Any) -> User:
+    return User.objects.create_user(
+        username or f"user{next(_numbers)}", password="correct horse", **fields
+    )
+
+
+def project_make(*, admin: User | None = None, slug: str | None = None, **fields: Any) -> Project:
+    slug = slug or f"project-{next(_numbers)}"
+    return project_create(actor=admin, slug=slug, name=fields.pop("name", slug), **fields)
+
+
+def labeler_make(project: Project, username: str | None = None) -> User:
+    user = user_make(username)
+    membership_set(actor=None, project=project, user=user, role=Role.LABELER)
+    return user
+
+
+def prompt_make(project: Project, text: str | None = None) -> Prompt:
+    text = text or f"Prompt {next(_numbers)}?"
+    messages = [{"role": "user", "content": text}]
+    return Prompt.objects.create(
+        project=project, messages=messages, content_hash=content_hash(messages)
+    )
+
+
+def completion_make(prompt: Prompt, text: str | None = None) -> Completion:
+    text = f"Answer {next(_numbers)}." if text is None else text
+    return Completion.objects.create(prompt=prompt, text=text, origin=Origin.MODEL)
+
+
+def ranking_task_make(
+    project: Project,
+    *,
+    num_completions: int = 3,
+    judgements_wanted: int | None = None,
+    prompt: Prompt | None = None,
+) -> Task:
+    prompt = prompt or prompt_make(project)
+    task = ranking_task_create(
+        project=project,
+        prompt=prompt,
+        completions=[completion_make(prompt) for _ in range(num_completions)],
+        strategy="random",
+    )
+    if judgements_wanted is not None:
+        Task.objects.filter(pk=task.pk).update(judgements_wanted=judgements_wanted)
+        task.refresh_from_db()
+    return task
+
+
+def demonstration_task_make(project: Project, prompt: Prompt | None = None) -> Task:
+    prompt = prompt or prompt_make(project)
+    return task_create(project=project, kind="demonstration", prompt=prompt)
+
+
+def claim_make(project: Project, annotator: User, kind: str | None = None) -> Assignment:
+    assignment = assignment_claim(project=project, annotator=annotator, kind=kind)
+    assert assignment is not None, "nothing to claim"
+    return assignment
+
+
+def demonstration_make(
+    project: Project, annotator: User, text: str = "A good answer.", prompt: Prompt | None = None
+) -> Demonstration:
+    """Makes a demonstration task, claims the oldest open one and submits it."""
+    demonstration_task_make(project, prompt)
+    assignment = claim_make(project, annotator, "demonstration")
+    return assignment_submit(
+        assignment_id=assignment.pk, annotator=annotator, payload={"text": text}
+    )
+
+
+def ranking_make(
+    project: Project,
+    annotator: User,
+    *,
+    places: Sequence[Sequence[int]] = ((0,), (1, 2)),
+    prompt: Prompt | None = None,
+) -> Ranking:
+    """Makes a ranking task, claims the oldest open one and submits it.
+
+    ``places`` groups the task's completion indices, best first.
+    """
+    ranking_task_make(project, num_completions=sum(len(group) for group in places), prompt=prompt)
+    assignment = claim_make(project, annotator, "ranking")
+    ids = completion_ids(assignment.task)
+    return assignment_submit(
+        assignment_id=assignment.pk,
+        annotator=annotator,
+        payload={"order": [[ids[index] for index in group] for group in places]},
+    )
+
+
+def completion_ids(task: Task) -> list[int]:
+    """In the task's own order, not in the one shown."""
+    return list(task.task_completions.order_by("index").values_list("completion_id", flat=True))
