@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
                 ('config', models.JSONField(default=dict)),
                 ('seed', models.PositiveIntegerField()),
                 ('code_version', models.CharField(max_length=100)),
-                ('prompt_ids', models.JSONField(blank=True, default=list, help_text='The prompts this run answers, in order.')),
+                ('prompts', models.JSONField(blank=True, default=list, help_text="The prompts this run answers: [[id, the strategy's score or null], ...].")),
                 ('progress_done', models.PositiveIntegerField(default=0)),
                 ('progress_total', models.PositiveIntegerField(default=0)),
                 ('progress_message', models.CharField(blank=True, max_length=200)),

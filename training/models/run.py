@@ -32,8 +32,10 @@ class Run(CreatedModel):
     parents = models.ManyToManyField(
         Checkpoint, through="training.RunParent", related_name="children"
     )
-    prompt_ids = models.JSONField(
-        default=list, blank=True, help_text="The prompts this run answers, in order."
+    prompts = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="The prompts this run answers: [[id, the strategy's score or null], ...].",
     )
 
     progress_done = models.PositiveIntegerField(default=0)
@@ -88,6 +90,10 @@ class Run(CreatedModel):
 
     def __str__(self) -> str:
         return f"run {self.pk} ({self.method})"
+
+    @property
+    def prompt_ids(self) -> list[int]:
+        return [prompt_id for prompt_id, _ in self.prompts]
 
     @property
     def folder(self) -> Path:

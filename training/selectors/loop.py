@@ -10,6 +10,9 @@ from training.choices import RoundStatus
 from training.models import Checkpoint, Deployment, LoopSettings, Round, Snapshot
 from training.selectors.rounds import RoundSummary, round_summary
 
+# Enough to leave the reward model something to learn from after the held-out ones are set aside.
+MANUAL_RANKINGS = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
@@ -34,13 +37,18 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class LoopStatus:
-    """`sentence` says in words what happens next; `can_start` whether "train now" would work."""
+    """`sentence` says in words what happens next.
+
+    `requirement` is what the loop waits for by itself, `requirement_manual` what "train now" takes;
+    `can_start` tells whether it would work at this moment.
+    """
 
     auto_start: bool
     current: RoundSummary | None
     last: RoundSummary | None
     next_number: int
     requirement: Requirement
+    requirement_manual: Requirement
     sentence: str
     can_start: bool
     deployed_id: int | None
@@ -67,8 +75,13 @@ def deployed_checkpoint_get(project: Project) -> Checkpoint | None:
     return deployment.checkpoint if deployment else None
 
 
-def requirement_get(project: Project, settings: LoopSettings | None = None) -> Requirement:
-    """Judgements that no earlier round has seen, against what the next round needs."""
+def requirement_get(
+    project: Project, settings: LoopSettings | None = None, *, is_manual: bool = False
+) -> Requirement:
+    """Judgements that no earlier round has seen, against what the next round needs.
+
+    A person may start one with fewer rankings than the loop waits for, down to MANUAL_RANKINGS.
+    """
     settings = settings or loop_settings_get(project)
     last = _snapshot_last(project)
     if deployed_checkpoint_get(project) is None:
@@ -78,7 +91,8 @@ def requirement_get(project: Project, settings: LoopSettings | None = None) -> R
         return Requirement("demonstrations", total - seen, settings.min_demonstrations)
     seen = last.rankings.count() if last else 0
     total = Ranking.objects.filter(prompt__project=project).count()
-    return Requirement("rankings", total - seen, settings.rankings_per_round)
+    need = settings.rankings_per_round
+    return Requirement("rankings", total - seen, min(need, MANUAL_RANKINGS) if is_manual else need)
 
 
 def loop_status(project: Project) -> LoopStatus:
@@ -88,6 +102,7 @@ def loop_status(project: Project) -> LoopStatus:
     summary = round_summary(last) if last else None
     running = last is not None and last.status == RoundStatus.RUNNING
     requirement = requirement_get(project, settings)
+    manual = requirement_get(project, settings, is_manual=True)
     deployed = deployed_checkpoint_get(project)
     next_number = last.number + 1 if last else 0
     tasks = {
@@ -102,8 +117,9 @@ def loop_status(project: Project) -> LoopStatus:
         last=summary,
         next_number=next_number,
         requirement=requirement,
+        requirement_manual=manual,
         sentence=_sentence(requirement, summary, running, next_number, settings.auto_start),
-        can_start=not running and requirement.is_met,
+        can_start=not running and manual.is_met,
         deployed_id=deployed.pk if deployed else None,
         deployed_name=deployed.name if deployed else "",
         open_tasks={kind: row["num"] for kind, row in tasks.items()},

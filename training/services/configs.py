@@ -1,0 +1,34 @@
+"""From a project's loop settings to the resolved, validated config of one method."""
+
+import dataclasses
+from typing import Any
+
+from training.algorithms.configs import ConfigError, config_resolve
+from training.algorithms.methods import Method, UnknownMethod, method_get
+from training.errors import ConfigInvalid, MethodUnknown
+from training.models import LoopSettings
+
+
+def method_find(name: str) -> Method:
+    """Raises MethodUnknown, naming the known ones."""
+    try:
+        return method_get(name)
+    except UnknownMethod as error:
+        raise MethodUnknown(str(error), value=name) from None
+
+
+def run_config(settings: LoopSettings, method: Method) -> dict[str, Any]:
+    """The method's defaults, then the project's sampling settings, then its overrides.
+
+    Sampling settings reach every method that samples, so that what is trained, measured and shown
+    was drawn in the same way. Raises ConfigInvalid.
+    """
+    fields = {field.name for field in dataclasses.fields(method.config)}
+    values = {name: value for name, value in settings.sampling.items() if name in fields}
+    if "completions_per_prompt" in fields and method.stage == "sample":
+        values["completions_per_prompt"] = settings.project.completions_per_task
+    values |= settings.overrides.get(method.name, {})
+    try:
+        return dataclasses.asdict(config_resolve(method.config, values))
+    except ConfigError as error:
+        raise ConfigInvalid(f"{method.name}: {error.message}", **error.extra) from None

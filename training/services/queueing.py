@@ -1,0 +1,184 @@
+"""From policies to people: which prompts a policy answers, and its answers as ranking tasks."""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Count, Max, QuerySet
+from django.utils import timezone
+
+from annotation.choices import TaskStatus
+from annotation.models import Completion, Project, Prompt, Task
+from annotation.services.tasks import ranking_task_create, tasks_withdraw
+from training.algorithms.methods import method_list
+from training.choices import RUN_ACTIVE, RoundStatus, RoundStep, RunStatus, SamplePurpose
+from training.models import Deployment, LoopSettings, Round, Run, Sample
+from training.seeds import seed_derive
+from training.services.checkpoints import deployment_get
+from training.services.runs import run_create
+from training.services.settings import loop_settings_ensure
+from training.services.snapshots import HELD_OUT, TRAIN, prompt_split
+from training.strategies import strategy_get
+from training.strategies.base import PromptCandidate
+
+RANKING = "ranking"
+PROMPTS_PER_TRANSACTION = 16
+PAUSE_AFTER_NO_TASK = timedelta(minutes=10)
+
+
+def prompts_choose(
+    *, settings: LoopSettings, num: int, seed: int
+) -> list[tuple[int, float | None]]:
+    """`num` prompts by the project's strategy, trained-on and held-out ones in proportion."""
+    sides: dict[str, list[PromptCandidate]] = {TRAIN: [], HELD_OUT: []}
+    for content_hash, candidate in _candidates(settings.project):
+        sides[prompt_split(content_hash, settings.held_out_percent)].append(candidate)
+    total = sum(len(side) for side in sides.values())
+    if total == 0:
+        return []
+    num = min(num, total)
+    num_held_out = round(num * len(sides[HELD_OUT]) / total)
+    strategy, rng = strategy_get(settings.strategy), random.Random(seed)
+    choices = [
+        *strategy.choose(sides[TRAIN], num - num_held_out, rng),
+        *strategy.choose(sides[HELD_OUT], num_held_out, rng),
+    ]
+    rng.shuffle(choices)
+    return [(choice.prompt_id, choice.score) for choice in choices]
+
+
+def _candidates(project: Project) -> Iterator[tuple[str, PromptCandidate]]:
+    """(content hash, candidate) of every active prompt, in import order."""
+    asked = Sample.objects.filter(run__project=project, purpose=SamplePurpose.RANKING)
+    last_rounds = dict(
+        asked.order_by()
+        .values_list("completion__prompt")
+        .annotate(last=Max("run__round__number"))
+        .values_list("completion__prompt", "last")
+    )
+    num_tasks = dict(
+        Task.objects.filter(project=project, kind=RANKING)
+        .exclude(status=TaskStatus.WITHDRAWN)
+        .order_by()
+        .values_list("prompt")
+        .annotate(num=Count("pk"))
+        .values_list("prompt", "num")
+    )
+    prompts = Prompt.objects.filter(project=project, is_active=True).order_by("pk")
+    for pk, content_hash in prompts.values_list("pk", "content_hash"):
+        yield content_hash, PromptCandidate(pk, num_tasks.get(pk, 0), last_rounds.get(pk))
+
+
+def ranking_tasks_queue(*, run: Run) -> tuple[int, int]:
+    """Makes one ranking task of each prompt's distinct answers of a sampling run.
+
+    Safe to repeat: a prompt that has its task is left alone. Returns (tasks the run has now,
+    prompts whose answers were all equal, which cannot be ranked).
+    """
+    settings = loop_settings_ensure(project=run.project)
+    scores = dict(run.prompts)
+    by_prompt: dict[int, list[Completion]] = defaultdict(list)
+    samples = Sample.objects.filter(run=run).select_related("completion__prompt")
+    for sample in samples.order_by("index"):
+        by_prompt[sample.completion.prompt_id].append(sample.completion)
+    distinct = {prompt_id: _distinct(found) for prompt_id, found in by_prompt.items()}
+    rankable = [prompt_id for prompt_id, found in distinct.items() if len(found) >= 2]
+    for start in range(0, len(rankable), PROMPTS_PER_TRANSACTION):
+        with transaction.atomic():
+            # One maker of this run's tasks at a time.
+            Run.objects.select_for_update().get(pk=run.pk)
+            done = set(_tasks_of(run).values_list("prompt_id", flat=True))
+            for prompt_id in rankable[start : start + PROMPTS_PER_TRANSACTION]:
+                if prompt_id in done:
+                    continue
+                ranking_task_create(
+                    project=run.project,
+                    prompt=distinct[prompt_id][0].prompt,
+                    completions=distinct[prompt_id][: run.project.completions_per_task],
+                    strategy=settings.strategy,
+                    strategy_score=scores.get(prompt_id),
+                )
+    return _tasks_of(run).count(), len(distinct) - len(rankable)
+
+
+def retired_tasks_withdraw(*, project: Project) -> int:
+    """Withdraws the open ranking tasks nobody has claimed that show retired policies' answers."""
+    active = Deployment.objects.filter(project=project, retired_at__isnull=True)
+    stale = (
+        Task.objects.filter(project=project, kind=RANKING, status=TaskStatus.OPEN, claims=0)
+        .filter(completions__sample__isnull=False)
+        .exclude(completions__sample__checkpoint__in=active.values("checkpoint"))
+        .distinct()
+    )
+    pks = list(stale.values_list("pk", flat=True))
+    return tasks_withdraw(
+        tasks_queryset=Task.objects.filter(pk__in=pks), reason="a newer policy was deployed"
+    )
+
+
+def queue_top_up(*, project: Project) -> Run | None:
+    """Has the deployed policy answer more prompts when the ranking queue runs low.
+
+    Waits while other answers are on their way. Safe to call at any time and twice.
+    """
+    settings = loop_settings_ensure(project=project)
+    if not settings.queue_low_water or not project.is_active or RANKING not in project.kinds:
+        return None
+    deployment = deployment_get(project.pk)
+    if deployment is None or _open_ranking_tasks(project) >= settings.queue_low_water:
+        return None
+    with transaction.atomic():
+        LoopSettings.objects.select_for_update().get(pk=settings.pk)
+        if _answers_coming(project) or _last_top_up_failed(project):
+            return None
+        number = Run.objects.filter(project=project, round__isnull=True).count()
+        seed = seed_derive(settings.seed, "top-up", number)
+        prompts = prompts_choose(settings=settings, num=2 * settings.queue_low_water, seed=seed)
+        if not prompts:
+            return None
+        (method,) = method_list("sample")
+        return run_create(
+            settings=settings,
+            step=RoundStep.SAMPLE,
+            method=method,
+            seed=seed,
+            parents=dict.fromkeys(method.inputs, deployment.checkpoint),
+            prompts=prompts,
+        )
+
+
+def _open_ranking_tasks(project: Project) -> int:
+    return Task.objects.filter(project=project, kind=RANKING, status=TaskStatus.OPEN).count()
+
+
+def _answers_coming(project: Project) -> bool:
+    topping_up = Run.objects.filter(project=project, round__isnull=True, status__in=RUN_ACTIVE)
+    steps = (RoundStep.DEPLOY, RoundStep.SAMPLE, RoundStep.QUEUE)
+    in_round = Round.objects.filter(project=project, status=RoundStatus.RUNNING, step__in=steps)
+    return topping_up.exists() or in_round.exists()
+
+
+def _last_top_up_failed(project: Project) -> bool:
+    """The last one brought nothing to rank, moments ago: the next one would be no luckier."""
+    last = Run.objects.filter(project=project, round__isnull=True).order_by("-pk").first()
+    if last is None or last.finished_at is None:
+        return False
+    if last.finished_at < timezone.now() - PAUSE_AFTER_NO_TASK:
+        return False
+    return last.status != RunStatus.SUCCEEDED or not _tasks_of(last).exists()
+
+
+def _tasks_of(run: Run) -> QuerySet[Task]:
+    return Task.objects.filter(
+        project=run.project, kind=RANKING, completions__sample__run=run
+    ).distinct()
+
+
+def _distinct(completions: Iterable[Completion]) -> list[Completion]:
+    """The first completion of each text; white space at the ends is nothing a reader sees."""
+    first: dict[str, Completion] = {}
+    for completion in completions:
+        first.setdefault(completion.text.strip(), completion)
+    return list(first.values())

@@ -1,0 +1,112 @@
+"""From a claimed row to the folder its process reads. Doing it twice changes nothing."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings as django_settings
+
+from annotation.models import Prompt
+from training.algorithms.methods import method_get
+from training.choices import RoundStep
+from training.models import Checkpoint, LoopSettings, Run
+from training.services.settings import loop_settings_ensure
+from training.services.snapshots import TRAIN, prompt_record, snapshot_folder, snapshot_records
+
+
+def run_folder_prepare(run: Run) -> Path:
+    """Writes run.json and data/ for a new run; an interrupted one finds what it had before."""
+    folder = run.folder
+    _foreign_clear(run, folder)
+    if (folder / "run.json").exists():
+        return folder
+    data = folder / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    _json_write(folder / "owner.json", _owner(run))
+    for name in method_get(run.method).data:
+        _data_write(run, name, data / f"{name}.jsonl")
+    document = {
+        "method": run.method,
+        "config": run.config,
+        "seed": run.seed,
+        "inputs": {
+            parent.role: input_location(parent.checkpoint, folder)
+            for parent in run.run_parents.select_related("checkpoint").order_by("role")
+        },
+        # Kept for the run's whole life: another number of threads would round differently.
+        "num_threads": num_threads(),
+    }
+    # Last of all, so that its presence means a complete folder.
+    _json_write(folder / "run.json", document)
+    return folder
+
+
+def num_threads() -> int:
+    return django_settings.PREFERENDUM_TRAIN_THREADS or len(os.sched_getaffinity(0))
+
+
+def input_location(checkpoint: Checkpoint, folder: Path) -> str:
+    """Relative to the run folder within the data folder, so that the whole can be moved."""
+    location = checkpoint.location
+    data_dir = Path(django_settings.PREFERENDUM_DATA_DIR)
+    if Path(location).is_relative_to(data_dir):
+        return os.path.relpath(location, folder)
+    return location
+
+
+def _foreign_clear(run: Run, folder: Path) -> None:
+    """Removes a folder left by another database's run of the same number."""
+    try:
+        owner = json.loads((folder / "owner.json").read_text())
+    except (OSError, ValueError):
+        owner = None
+    if folder.exists() and owner != _owner(run):
+        shutil.rmtree(folder)
+
+
+def _owner(run: Run) -> dict[str, Any]:
+    return {"run": run.pk, "created_at": run.created_at.isoformat()}
+
+
+def _data_write(run: Run, name: str, path: Path) -> None:
+    if name != "prompts":
+        if run.snapshot is not None:
+            path.unlink(missing_ok=True)
+            source = snapshot_folder(run.snapshot.hash) / path.name
+            try:
+                os.link(source, path)
+            except OSError:
+                shutil.copyfile(source, path)
+        return
+    if run.step == RoundStep.POLICY and run.snapshot is not None:
+        _jsonl_write(path, snapshot_records(run.snapshot, "prompts", TRAIN))
+    else:
+        _jsonl_write(path, _prompt_records(run))
+
+
+def _prompt_records(run: Run) -> Iterable[dict[str, Any]]:
+    settings: LoopSettings = loop_settings_ensure(project=run.project)
+    found = Prompt.objects.in_bulk(run.prompt_ids)
+    for prompt_id in run.prompt_ids:
+        yield prompt_record(found[prompt_id], settings.held_out_percent)
+
+
+def _jsonl_write(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    _text_write(path, text)
+
+
+def _json_write(path: Path, document: dict[str, Any]) -> None:
+    _text_write(path, json.dumps(document, indent=1, sort_keys=True))
+
+
+def _text_write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".new")
+    with temporary.open("w", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    temporary.replace(path)

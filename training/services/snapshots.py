@@ -1,0 +1,172 @@
+"""Freezing: from rows that keep growing to immutable files that a run can be repeated on."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.db import IntegrityError, transaction
+
+from annotation.judgements import kind_list
+from annotation.models import Project, Prompt
+from training.models import LoopSettings, Snapshot
+
+TRAIN = "train"
+HELD_OUT = "held_out"
+FILES = ("demonstrations", "rankings", "prompts")
+BATCH = 500
+
+
+def prompt_split(content_hash: str, held_out_percent: int) -> str:
+    """The side a prompt is on for ever, whoever asks and whenever: its hash decides."""
+    return HELD_OUT if int(content_hash[:8], 16) % 100 < held_out_percent else TRAIN
+
+
+def snapshot_folder(snapshot_hash: str) -> Path:
+    return Path(django_settings.PREFERENDUM_DATA_DIR) / "snapshots" / snapshot_hash
+
+
+def snapshot_create(*, project: Project, settings: LoopSettings) -> Snapshot:
+    """Freezes every judgement and active prompt of the project. The same content is one snapshot.
+
+    Writes <data>/snapshots/<hash>/{demonstrations,rankings,prompts}.jsonl before the row, so that
+    a row never lacks its files.
+    """
+    records, lineage = _records(project, settings.held_out_percent)
+    files = {name: _lines(records[name]) for name in FILES}
+    snapshot_hash = _content_hash(files, settings)
+    _files_write(snapshot_folder(snapshot_hash), files)
+    manifest = {name: _split_counts(records[name]) for name in FILES}
+    try:
+        with transaction.atomic():
+            snapshot, created = Snapshot.objects.get_or_create(
+                project=project,
+                hash=snapshot_hash,
+                defaults={"seed": settings.seed, "manifest": manifest},
+            )
+            if created:
+                _lineage_store(snapshot, lineage)
+    except IntegrityError:
+        snapshot = Snapshot.objects.get(project=project, hash=snapshot_hash)
+    return snapshot
+
+
+def prompt_record(prompt: Prompt, held_out_percent: int) -> dict[str, Any]:
+    return {
+        "prompt_id": prompt.pk,
+        "prompt": prompt.messages,
+        "split": prompt_split(prompt.content_hash, held_out_percent),
+    }
+
+
+def _records(
+    project: Project, held_out_percent: int
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, list[int]]]:
+    """The three files' records, and the ids of the judgements of each kind they came from."""
+    prompts = list(Prompt.objects.filter(project=project).order_by("content_hash"))
+    splits = {prompt.pk: prompt_split(prompt.content_hash, held_out_percent) for prompt in prompts}
+    records: dict[str, list[dict[str, Any]]] = {name: [] for name in FILES}
+    lineage: dict[str, list[int]] = {}
+    for kind in kind_list():
+        if kind.training_stream is None:
+            continue
+        for exported in kind.export(project):
+            lineage.setdefault(kind.name, []).append(exported["id"])
+            split = splits[exported["prompt_id"]]
+            records[kind.training_stream].append(_training_record(exported, kind.name, split))
+    for name in ("demonstrations", "rankings"):
+        records[name].sort(key=lambda record: (record["kind"], record["id"]))
+    records["prompts"] = [
+        prompt_record(prompt, held_out_percent) for prompt in prompts if prompt.is_active
+    ]
+    return records, lineage
+
+
+def _training_record(exported: dict[str, Any], kind: str, split: str) -> dict[str, Any]:
+    """What a stage reads. Who judged and when is not among it; the row's lineage keeps that."""
+    record = {"id": exported["id"], "kind": kind, "split": split}
+    record |= {name: exported[name] for name in ("prompt_id", "prompt")}
+    if "ranks" in exported:
+        record["completions"] = [item["text"] for item in exported["completions"]]
+        record["ranks"] = exported["ranks"]
+    else:
+        record["completion"] = exported["completion"]
+    return record
+
+
+def _lines(records: Iterable[dict[str, Any]]) -> bytes:
+    return "".join(_canonical(record) + "\n" for record in records).encode()
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _content_hash(files: dict[str, bytes], settings: LoopSettings) -> str:
+    header = {"seed": settings.seed, "held_out_percent": settings.held_out_percent}
+    digest = hashlib.sha256(_canonical(header).encode())
+    for name in FILES:
+        digest.update(f"\n{name} {len(files[name])}\n".encode())
+        digest.update(files[name])
+    return digest.hexdigest()
+
+
+def _files_write(folder: Path, files: dict[str, bytes]) -> None:
+    if folder.exists():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+    try:
+        for name, content in files.items():
+            path = aside / f"{name}.jsonl"
+            with path.open("wb") as handle:
+                handle.write(content)
+                handle.flush()
+                os.fsync(handle.fileno())
+            path.chmod(0o444)
+        aside.chmod(0o755)
+        aside.rename(folder)
+    except OSError:
+        # Two freezes of the same content: the other one's files are the same, byte for byte.
+        if not folder.exists():
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _split_counts(records: Iterable[dict[str, Any]]) -> dict[str, int]:
+    counts = {TRAIN: 0, HELD_OUT: 0}
+    for record in records:
+        counts[record["split"]] += 1
+    return counts
+
+
+def _lineage_store(snapshot: Snapshot, lineage: dict[str, list[int]]) -> None:
+    rankings = Snapshot.rankings.through
+    demonstrations = Snapshot.demonstrations.through
+    rankings.objects.bulk_create(
+        (rankings(snapshot_id=snapshot.pk, ranking_id=pk) for pk in lineage.get("ranking", [])),
+        batch_size=BATCH,
+    )
+    demonstrations.objects.bulk_create(
+        (
+            demonstrations(snapshot_id=snapshot.pk, demonstration_id=pk)
+            for pk in lineage.get("demonstration", [])
+        ),
+        batch_size=BATCH,
+    )
+
+
+def snapshot_records(snapshot: Snapshot, name: str, split: str) -> Iterator[dict[str, Any]]:
+    """The frozen records of one file on one side of the split, in file order."""
+    path = snapshot_folder(snapshot.hash) / f"{name}.jsonl"
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            record = json.loads(line)
+            if record["split"] == split:
+                yield record
