@@ -32,6 +32,6 @@ export function renew(id: number): Promise<{ lease_expires_at?: string } | null>
   return apiCall("POST", `assignments/${id}/renew/`);
 }
 
-export function saveDraft(id: number, draft: unknown, keepalive: boolean): Promise<unknown> {
-  return apiCall("PUT", `assignments/${id}/draft/`, { draft }, { keepalive });
+export function saveDraft(id: number, draft: object, keepalive: boolean): Promise<unknown> {
+  return apiCall("PUT", `assignments/${id}/draft/`, draft, { keepalive });
 }

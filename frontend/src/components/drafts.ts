@@ -11,7 +11,7 @@ export type DraftStatus = "saving" | "saved" | "local";
 export class Drafts {
   readonly #onStatus: (status: DraftStatus) => void;
   #assignment = 0;
-  #pending: { readonly draft: unknown } | null = null;
+  #pending: { readonly draft: object } | null = null;
   #timer = 0;
 
   constructor(onStatus: (status: DraftStatus) => void) {
@@ -29,7 +29,7 @@ export class Drafts {
     return local === undefined ? stored : local;
   }
 
-  change(draft: unknown): void {
+  change(draft: object): void {
     this.#forgetTimer();
     this.#pending = { draft };
     writeLocal(this.#assignment, draft);
@@ -80,7 +80,7 @@ function readLocal(assignment: number): unknown {
   }
 }
 
-function writeLocal(assignment: number, draft: unknown): void {
+function writeLocal(assignment: number, draft: object): void {
   try {
     localStorage.setItem(key(assignment), JSON.stringify(draft));
   } catch {

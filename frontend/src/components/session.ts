@@ -58,7 +58,7 @@ export class Session {
   }
 
   /** The person changed something worth keeping. */
-  changed(draft: unknown): void {
+  changed(draft: object): void {
     this.#problem.hide();
     this.#drafts.change(draft);
   }

@@ -1,0 +1,163 @@
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from annotation.choices import Role
+from annotation.judgements import kind_list
+from annotation.models import ApiToken, Project
+from training.algorithms.methods import method_list
+from training.models import LoopSettings
+from training.strategies import strategy_list
+
+MAX_UPLOAD_BYTES = 64 * 1024 * 1024
+LIFETIMES = ((30, "30 days"), (90, "90 days"), (365, "One year"), (0, "Until I revoke it"))
+
+
+class PromptImportForm(forms.Form):
+    text = forms.CharField(
+        required=False,
+        label="Paste lines",
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 8, "class": "code", "spellcheck": "false"}),
+    )
+    file = forms.FileField(required=False, label="Or choose a file", help_text="UTF-8, .jsonl")
+
+    def clean_file(self) -> str:
+        upload = self.cleaned_data["file"]
+        if not upload:
+            return ""
+        if upload.size > MAX_UPLOAD_BYTES:
+            raise forms.ValidationError("The file is larger than 64 MiB; import it in parts.")
+        try:
+            return str(upload.read().decode("utf-8-sig"))
+        except UnicodeDecodeError as error:
+            raise forms.ValidationError(f"The file is not UTF-8: {error.reason}.") from error
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        text, file = data.get("text") or "", data.get("file") or ""
+        if not self.errors and bool(text.strip()) == bool(file.strip()):
+            raise forms.ValidationError("Paste lines or choose a file: one of the two.")
+        return data | {"lines": file if file.strip() else text}
+
+
+class MemberForm(forms.Form):
+    username = forms.CharField(
+        label="User name", max_length=150, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    role = forms.ChoiceField(choices=Role.choices, initial=Role.LABELER)
+
+    def clean_username(self) -> User:
+        name = self.cleaned_data["username"]
+        user = User.objects.filter(username=name, is_active=True).first()
+        if user is None:
+            raise forms.ValidationError(
+                f"There is no user {name}. Staff can make one in the Django admin."
+            )
+        return user
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(
+        label="What is it for?", max_length=ApiToken._meta.get_field("name").max_length
+    )
+    days = forms.TypedChoiceField(
+        label="How long may it work?", choices=LIFETIMES, coerce=int, initial=90
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        days = data.pop("days", 0)
+        expires_at: datetime | None = timezone.now() + timedelta(days=days) if days else None
+        return data | {"expires_at": expires_at}
+
+
+class ProjectForm(forms.ModelForm):
+    kinds = forms.MultipleChoiceField(
+        label="What people are asked to do", widget=forms.CheckboxSelectMultiple
+    )
+
+    class Meta:
+        model = Project
+        fields = [
+            "name",
+            "description",
+            "guidelines",
+            "kinds",
+            "completions_per_task",
+            "judgements_per_task",
+            "demonstrations_target",
+            "lease_minutes",
+            "is_active",
+        ]
+        labels = {
+            "completions_per_task": "Answers per ranking",
+            "judgements_per_task": "People per ranking",
+            "demonstrations_target": "Demonstrations wanted",
+            "lease_minutes": "Reservation, minutes",
+            "is_active": "The project is open",
+        }
+        widgets = {
+            "description": forms.Textarea(attrs={"rows": 2}),
+            "guidelines": forms.Textarea(attrs={"rows": 8}),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["kinds"]
+        assert isinstance(field, forms.MultipleChoiceField)
+        field.choices = [(kind.name, kind.title) for kind in kind_list()]
+
+
+class LoopSettingsForm(forms.ModelForm):
+    policy_method = forms.ChoiceField(label="How the policy is trained")
+    strategy = forms.ChoiceField(label="Which prompts to ask next")
+
+    class Meta:
+        model = LoopSettings
+        fields = [
+            "rankings_per_round",
+            "min_demonstrations",
+            "auto_start",
+            "policy_method",
+            "strategy",
+            "prompts_per_round",
+            "queue_low_water",
+            "held_out_percent",
+            "base_model",
+            "seed",
+            "sampling",
+            "overrides",
+        ]
+        labels = {
+            "auto_start": "Start rounds automatically",
+            "min_demonstrations": "Demonstrations before the first round",
+            "rankings_per_round": "New rankings per round",
+            "prompts_per_round": "Prompts answered after a round",
+            "queue_low_water": "Refill below so many open tasks",
+            "held_out_percent": "Held-out prompts, percent",
+            "overrides": "Hyperparameters",
+        }
+        widgets = {
+            "sampling": forms.Textarea(attrs={"rows": 3, "class": "code"}),
+            "overrides": forms.Textarea(attrs={"rows": 4, "class": "code"}),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        methods = [(method.name, method.title) for method in method_list("policy")]
+        strategies = [(strategy.name, strategy.title) for strategy in strategy_list()]
+        for name, choices in (("policy_method", methods), ("strategy", strategies)):
+            field = self.fields[name]
+            assert isinstance(field, forms.ChoiceField)
+            field.choices = choices
+
+    def clean_overrides(self) -> Any:
+        # An emptied JSON field arrives as None; the stored default is an empty object.
+        return self.cleaned_data["overrides"] or {}
+
+    def clean_sampling(self) -> Any:
+        return self.cleaned_data["sampling"] or {}

@@ -1,0 +1,105 @@
+"""The loop as a ring of arcs: one arc for each step, drawn with dashes of one circle."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from training.choices import RoundStep
+from training.selectors.loop import LoopStatus
+from training.selectors.rounds import StepState
+
+# Of 100 units around the circle; the gap keeps neighboring arcs apart.
+GAP = 2.2
+COLLECT = "collect"
+DEFAULT_STEPS = tuple(step for step in RoundStep if step != RoundStep.SFT)
+
+
+@dataclass(frozen=True, slots=True)
+class Arc:
+    """`state` is done, alive, waiting or bad; `filled` is how much of the arc is drawn, in units."""
+
+    name: str
+    title: str
+    state: str
+    note: str
+    run_id: int | None
+    rotation: float
+    length: float
+    filled: float
+
+
+def ring(status: LoopStatus) -> list[Arc]:
+    """Collecting first, then the steps of the round under way (or of the next one)."""
+    shown = status.current or status.last
+    stopped = shown is not None and shown.status in ("failed", "cancelled")
+    steps = _steps(status) if status.current or stopped else _waiting_steps(status)
+    share = 100 / (len(steps) + 1)
+    arcs = [_collect_arc(status, share)]
+    arcs += [_step_arc(step, index, share) for index, step in enumerate(steps, start=1)]
+    return arcs
+
+
+def _steps(status: LoopStatus) -> Sequence[StepState]:
+    shown = status.current or status.last
+    return shown.steps if shown else []
+
+
+def _waiting_steps(status: LoopStatus) -> list[StepState]:
+    """What the next round will go through, as far as it is known before its plan is made."""
+    first = status.deployed_id is None
+    names = (
+        [RoundStep.FREEZE, RoundStep.SFT, RoundStep.DEPLOY, RoundStep.SAMPLE, RoundStep.QUEUE]
+        if first
+        else DEFAULT_STEPS
+    )
+    return [StepState(name=name, title=RoundStep(name).label, state="waiting") for name in names]
+
+
+def _collect_arc(status: LoopStatus, share: float) -> Arc:
+    need = status.requirement
+    busy = status.current is not None
+    return Arc(
+        name=COLLECT,
+        title=f"Collect {need.what}",
+        state="alive" if not busy else "done",
+        note=f"{need.have} of {need.need}" if not busy else f"{need.have} new",
+        run_id=None,
+        rotation=-90.0,
+        length=share - GAP,
+        filled=(share - GAP) * (1.0 if busy else need.percent / 100),
+    )
+
+
+def _step_arc(step: StepState, index: int, share: float) -> Arc:
+    state = _state(step.state)
+    portion = {"done": 1.0, "bad": 1.0, "waiting": 0.0}.get(state, _portion(step))
+    return Arc(
+        name=step.name,
+        title=step.title,
+        state=state,
+        note=_note(step, state),
+        run_id=step.run_id,
+        rotation=round(-90 + 3.6 * share * index, 2),
+        length=share - GAP,
+        filled=(share - GAP) * portion,
+    )
+
+
+def _state(state: str) -> str:
+    if state in ("done", "waiting"):
+        return state
+    return "bad" if state in ("failed", "cancelled") else "alive"
+
+
+def _portion(step: StepState) -> float:
+    # A sliver shows that the step is alive before it has told its length.
+    return max(0.08, step.progress_done / step.progress_total if step.progress_total else 0.0)
+
+
+def _note(step: StepState, state: str) -> str:
+    if state == "bad":
+        return step.state
+    if state != "alive":
+        return ""
+    if step.progress_total:
+        return f"{100 * step.progress_done // step.progress_total} %"
+    return "waits for a worker" if step.state == "queued" else step.state

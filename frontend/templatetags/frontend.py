@@ -1,0 +1,55 @@
+from typing import Any
+
+from django import template
+
+from frontend.remedies import remedy_for
+
+register = template.Library()
+
+STATE_WORDS = {
+    "queued": "Queued",
+    "running": "Running",
+    "interrupted": "Interrupted, will go on",
+    "succeeded": "Done",
+    "done": "Done",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+    "waiting": "Not yet",
+}
+STATE_CLASSES = {
+    "running": "alive",
+    "queued": "",
+    "interrupted": "alive",
+    "succeeded": "good",
+    "done": "good",
+    "failed": "bad",
+    "cancelled": "bad",
+}
+
+register.filter("remedy", remedy_for)
+
+
+@register.inclusion_tag("frontend/partials/tag.html")
+def state_tag(state: str) -> dict[str, str]:
+    return {"words": STATE_WORDS.get(state, state), "class": STATE_CLASSES.get(state, "")}
+
+
+@register.filter
+def decimal(value: Any, digits: int = 2) -> str:
+    """A number with so many digits, or a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+@register.filter
+def signed(value: Any, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:+.{digits}f}"
+
+
+@register.filter
+def minus(value: float | None, other: float | None) -> float | None:
+    return None if value is None or other is None else value - other
+
+
+@register.filter
+def get(mapping: dict[str, Any], key: str) -> Any:
+    return mapping.get(key)

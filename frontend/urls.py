@@ -1,0 +1,32 @@
+from django.contrib.auth.views import LogoutView
+from django.urls import path
+
+from frontend.views import account, answers, dashboard, members, prompts, rounds, runs, settings
+from frontend.views import work as work_views
+
+PROJECT = "projects/<slug:slug>/"
+
+urlpatterns = [
+    path("", work_views.work_page, name="work"),
+    path("login/", account.SignIn.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("account/", account.account_page, name="account"),
+    path("account/tokens/<int:token_id>/revoke/", account.token_end, name="token-revoke"),
+    path("account/password/", account.PasswordChange.as_view(), name="password"),
+    path(f"{PROJECT}work/<slug:kind>/", work_views.judge_page, name="judge"),
+    path(PROJECT, dashboard.dashboard_page, name="project"),
+    path(f"{PROJECT}live/", dashboard.dashboard_live, name="project-live"),
+    path(f"{PROJECT}rounds/start/", rounds.round_begin, name="round-start"),
+    path(f"{PROJECT}rounds/<int:number>/", rounds.round_page, name="round"),
+    path(f"{PROJECT}rounds/<int:number>/<slug:action>/", rounds.round_act, name="round-act"),
+    path(f"{PROJECT}runs/<int:run_id>/", runs.run_page, name="run"),
+    path(f"{PROJECT}runs/<int:run_id>/live/", runs.run_live, name="run-live"),
+    path(f"{PROJECT}runs/<int:run_id>/curves/", runs.run_points, name="run-curves"),
+    path(f"{PROJECT}runs/<int:run_id>/<slug:action>/", runs.run_act, name="run-act"),
+    path(f"{PROJECT}checkpoints/", answers.checkpoints_page, name="checkpoints"),
+    path(f"{PROJECT}answers/", answers.answers_page, name="answers"),
+    path(f"{PROJECT}prompts/", prompts.prompts_page, name="prompts"),
+    path(f"{PROJECT}members/", members.members_page, name="members"),
+    path(f"{PROJECT}members/<int:user_id>/remove/", members.member_end, name="member-remove"),
+    path(f"{PROJECT}settings/", settings.settings_page, name="project-settings"),
+]

@@ -1,0 +1,102 @@
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from annotation.choices import Role
+from annotation.models import Project
+from annotation.selectors.access import role_of
+from annotation.selectors.progress import project_progress
+from frontend.charts import Chart, Series, chart
+from frontend.ring import ring
+from frontend.views.project_page import project_page, render_project
+from training.choices import RUN_ACTIVE, RunStatus
+from training.selectors.loop import loop_status
+from training.selectors.rounds import Headline, RoundSummary, round_list
+from training.selectors.runs import run_list
+
+NUM_ROUNDS = 20
+NUM_FAILURES = 3
+
+
+@project_page(Role.REVIEWER)
+@require_safe
+def dashboard_page(request: HttpRequest, project: Project) -> HttpResponse:
+    context = _context(request, project)
+    return render_project(request, project, "frontend/pages/dashboard.html", context, "project")
+
+
+@project_page(Role.REVIEWER)
+@require_safe
+def dashboard_live(request: HttpRequest, project: Project) -> HttpResponse:
+    """The moving parts of the dashboard alone; the page asks for them every two seconds."""
+    context = _context(request, project)
+    return render(request, "frontend/partials/dashboard_live.html", context)
+
+
+def _context(request: HttpRequest, project: Project) -> dict[str, Any]:
+    status = loop_status(project)
+    rounds = round_list(project)
+    runs = run_list(project)
+    return {
+        "project": project,
+        "may_manage": role_of(request.user, project) == Role.ADMIN,
+        "status": status,
+        "arcs": ring(status),
+        "progress": project_progress(project),
+        "rounds": rounds[:NUM_ROUNDS],
+        "charts": trend_charts(rounds),
+        "active_runs": list(runs.filter(status__in=RUN_ACTIVE)),
+        "failures": _failures(status.last, list(runs.filter(status=RunStatus.FAILED)[:3])),
+    }
+
+
+def _failures(last: RoundSummary | None, runs: list[Any]) -> list[dict[str, Any]]:
+    """Failed runs, and a failed latest round that has no failed run to tell of."""
+    failures = [
+        {"title": f"Run {run.pk}: {run.get_step_display()}", "run": run, "code": run.error_code}
+        | {"text": run.error_text, "at": run.finished_at}
+        for run in runs[:NUM_FAILURES]
+    ]
+    told = {run.round_id for run in runs}
+    if last and last.status == "failed" and last.id not in told:
+        entry = {"title": f"Round {last.number}", "run": None, "round": last, "at": last.finished_at}
+        failures.insert(0, entry | {"code": last.error_code, "text": last.error_text})
+    return failures
+
+
+def trend_charts(rounds: list[RoundSummary]) -> list[Chart]:
+    """Oldest round on the left; only rounds that measured something."""
+    measured = [item for item in reversed(rounds) if item.headline]
+    labels = [str(item.number) for item in measured]
+    heads = [item.headline for item in measured if item.headline]
+
+    def line(name: str, field: str, low: str = "", high: str = "") -> Series:
+        return Series(name, _values(heads, field), _values(heads, low), _values(heads, high))
+
+    charts = [
+        chart(
+            "Reward model: pair accuracy",
+            labels,
+            [line("Accuracy", "pair_accuracy", "pair_accuracy_low", "pair_accuracy_high")],
+            reference=0.5,
+            reference_name="chance",
+        ),
+        chart(
+            "Held-out reward",
+            labels,
+            [line("Policy", "reward_policy"), line("SFT", "reward_reference")],
+        ),
+        chart("KL to SFT, nats", labels, [line("KL", "kl_to_reference")]),
+        chart(
+            "Mean length, tokens",
+            labels,
+            [line("Policy", "length_policy"), line("SFT", "length_reference")],
+        ),
+    ]
+    return [item for item in charts if item is not None]
+
+
+def _values(heads: list[Headline], field: str) -> list[float | None]:
+    return [getattr(head, field) for head in heads] if field else []

@@ -1,0 +1,36 @@
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_http_methods, require_POST
+
+from annotation.choices import Role
+from annotation.models import Project
+from annotation.services.projects import membership_remove, membership_set
+from frontend.forms import MemberForm
+from frontend.views.project_page import project_page, refusals_as_messages, render_project
+
+
+@project_page(Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
+def members_page(request: HttpRequest, project: Project) -> HttpResponse:
+    form = MemberForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        user, role = form.cleaned_data["username"], form.cleaned_data["role"]
+        with refusals_as_messages(request):
+            membership_set(actor=request.user, project=project, user=user, role=role)
+            messages.success(request, f"{user.username} is {Role(role).label.lower()} now.")
+        return redirect("members", project.slug)
+    members = project.memberships.select_related("user").order_by("user__username")
+    context = {"form": form, "members": members, "roles": Role.choices}
+    return render_project(request, project, "frontend/pages/members.html", context, "members")
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def member_end(request: HttpRequest, project: Project, user_id: int) -> HttpResponse:
+    user = get_object_or_404(User, pk=user_id)
+    with refusals_as_messages(request):
+        membership_remove(actor=request.user, project=project, user=user)
+        messages.success(request, f"{user.username} is no member any more. Their work stays.")
+    return redirect("members", project.slug)

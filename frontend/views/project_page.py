@@ -1,0 +1,83 @@
+"""What the pages of one project share: who may see them, the tabs, and how refusals are shown."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied as PageForbidden
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+
+from annotation.choices import Role
+from annotation.errors import DomainError, NotFound, PermissionDenied
+from annotation.models import Project
+from annotation.selectors.access import project_get, role_of
+
+TABS = (
+    ("project", "Dashboard", Role.REVIEWER),
+    ("answers", "Answers", Role.REVIEWER),
+    ("checkpoints", "Checkpoints", Role.REVIEWER),
+    ("prompts", "Prompts", Role.REVIEWER),
+    ("members", "Members", Role.ADMIN),
+    ("project-settings", "Settings", Role.ADMIN),
+)
+
+
+def project_page(role: Role) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """Hands the view the project that `slug` names, to those who hold at least `role` in it.
+
+    A stranger gets the same 404 as for a project that does not exist.
+    """
+
+    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @login_required
+        @never_cache
+        @wraps(view)
+        def guarded(request: HttpRequest, slug: str, **kwargs: Any) -> HttpResponse:
+            with refusals_as_pages():
+                project = project_get(user=request.user, slug=slug, role=role)
+                return view(request, project, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+@contextmanager
+def refusals_as_pages() -> Iterator[None]:
+    try:
+        yield
+    except NotFound as error:
+        raise Http404(error.message) from error
+    except PermissionDenied as error:
+        raise PageForbidden(error.message) from error
+
+
+@contextmanager
+def refusals_as_messages(request: HttpRequest) -> Iterator[None]:
+    """For forms: an expected refusal becomes a message on the page the person returns to."""
+    try:
+        yield
+    except (NotFound, PermissionDenied):
+        raise
+    except DomainError as error:
+        messages.error(request, f"{error.message} ({error.code})")
+
+
+def render_project(
+    request: HttpRequest, project: Project, template: str, context: dict[str, Any], tab: str = ""
+) -> HttpResponse:
+    role = role_of(request.user, project)
+    tabs = [
+        {"url": reverse(name, args=[project.slug]), "title": title, "current": name == tab}
+        for name, title, needed in TABS
+        if role is not None and role.includes(needed)
+    ]
+    may_manage = role == Role.ADMIN
+    shared = {"project": project, "tabs": tabs, "may_manage": may_manage}
+    return render(request, template, shared | context)

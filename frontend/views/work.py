@@ -1,0 +1,63 @@
+from itertools import groupby
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.templatetags.static import static
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from annotation.choices import Role
+from annotation.errors import NotFound
+from annotation.judgements import UnknownKind, kind_get
+from annotation.models import Project
+from annotation.selectors.access import role_of
+from annotation.selectors.assignments import assignment_present
+from annotation.selectors.queue import WorkItem, work_list
+from annotation.services.assignments import assignment_claim
+from frontend.views.project_page import project_page
+
+# Stored word for word as the reason of the skip.
+SKIP_REASONS = (
+    "The prompt makes no sense",
+    "I do not know enough to judge it",
+    "The answers are broken or cut off",
+    "It is harmful or upsetting",
+)
+
+
+@login_required
+@never_cache
+@require_safe
+def work_page(request: HttpRequest) -> HttpResponse:
+    items = work_list(user=request.user)
+    groups = [
+        _group(request, project, list(of_project))
+        for project, of_project in groupby(items, key=lambda item: item.project)
+    ]
+    return render(request, "frontend/pages/work.html", {"groups": groups})
+
+
+def _group(request: HttpRequest, project: Project, items: list[WorkItem]) -> dict[str, object]:
+    role = role_of(request.user, project)
+    may_review = role is not None and role.includes(Role.REVIEWER)
+    return {"project": project, "items": items, "may_review": may_review}
+
+
+@project_page(Role.LABELER)
+@require_safe
+def judge_page(request: HttpRequest, project: Project, kind: str) -> HttpResponse:
+    """Claims on GET: a claim returns what the person already holds, so a reload changes nothing."""
+    try:
+        judgement = kind_get(kind)
+        assignment = assignment_claim(project=project, annotator=request.user, kind=kind)
+    except UnknownKind as error:
+        raise NotFound(error.message) from error
+    context = {
+        "project": project,
+        "kind": judgement,
+        "presentation": assignment_present(assignment) if assignment else None,
+        "script_url": static(f"frontend/build/judgements/{kind}.js"),
+        "skip_reasons": SKIP_REASONS,
+    }
+    return render(request, f"frontend/judgements/{kind}.html", context)
