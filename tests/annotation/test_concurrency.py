@@ -1,0 +1,164 @@
+"""Many people claim at the same moment, in real threads with real connections."""
+
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from annotation.choices import AssignmentStatus, TaskStatus
+from annotation.models import Task
+from annotation.services.assignments import (
+    assignment_claim,
+    assignment_skip,
+    assignment_submit,
+    assignments_expire,
+)
+from tests.factories import labeler_make, ranking_task_make
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NUM_THREADS = 8
+
+
+@contextmanager
+def own_file(folder: Path) -> Iterator[None]:
+    """On SQLite, threads see a copy of the test database in a file, as in production.
+
+    The test database itself is in memory, where SQLite locks differently (shared cache).
+    """
+    if connection.vendor != "sqlite":
+        yield
+        return
+    path = folder / "claims.sqlite3"
+    connection.ensure_connection()
+    with sqlite3.connect(path) as target:
+        connection.connection.backup(target)
+    target.close()
+    settings = connections.settings["default"]
+    name, settings["NAME"] = settings["NAME"], str(path)
+    try:
+        yield
+    finally:
+        settings["NAME"] = name
+
+
+def at_once(*acts: Callable[[], Any]) -> list[Any]:
+    """Runs the acts in threads that start together; returns their results, raises their errors."""
+    start = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], Any]) -> Any:
+        try:
+            start.wait(timeout=30)
+            return act()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(acts)) as threads:
+        return [future.result() for future in [threads.submit(run, act) for act in acts]]
+
+
+def claims_per_task() -> list[tuple[int, int, int, str]]:
+    live = Count("assignments", filter=Q(assignments__status__in=AssignmentStatus.LIVE))
+    rows = Task.objects.annotate(live=live).order_by("pk")
+    return list(rows.values_list("claims", "live", "judgements_wanted", "status"))
+
+
+def test_simultaneous_claims_fill_every_slot_and_not_one_more(project, tmp_path):
+    num_tasks, wanted = 6, 3
+    for _ in range(num_tasks):
+        ranking_task_make(project, judgements_wanted=wanted)
+    labelers = [labeler_make(project) for _ in range(NUM_THREADS)]
+
+    def work(labeler: Any) -> int:
+        num_done = 0
+        while assignment := assignment_claim(project=project, annotator=labeler):
+            order = [[pk] for pk in assignment.shown_order]
+            assignment_submit(
+                assignment_id=assignment.pk, annotator=labeler, payload={"order": order}
+            )
+            num_done += 1
+        return num_done
+
+    with own_file(tmp_path):
+        done = at_once(*(lambda user=user: work(user) for user in labelers))
+        [tasks] = at_once(claims_per_task)
+    assert sum(done) == num_tasks * wanted
+    assert tasks == [(wanted, wanted, wanted, TaskStatus.CLOSED)] * num_tasks
+
+
+def test_simultaneous_claims_of_single_slots_never_share_a_task(project, tmp_path):
+    for _ in range(NUM_THREADS):
+        ranking_task_make(project)
+    labelers = [labeler_make(project) for _ in range(NUM_THREADS)]
+    with own_file(tmp_path):
+        claimed = at_once(
+            *(
+                lambda user=user: assignment_claim(project=project, annotator=user)
+                for user in labelers
+            )
+        )
+        [tasks] = at_once(claims_per_task)
+    # As many tasks as people: nobody goes empty-handed, nobody shares.
+    assert len({assignment.task_id for assignment in claimed}) == NUM_THREADS
+    assert tasks == [(1, 1, 1, TaskStatus.OPEN)] * NUM_THREADS
+
+
+def test_one_person_claiming_in_many_tabs_at_once_keeps_the_count_exact(project, bob, tmp_path):
+    for _ in range(3):
+        ranking_task_make(project, judgements_wanted=2)
+    with own_file(tmp_path):
+        claimed = at_once(*[lambda: assignment_claim(project=project, annotator=bob)] * NUM_THREADS)
+        [tasks] = at_once(claims_per_task)
+    assert all(claimed)
+    assert all(claims == live <= 1 for claims, live, _, _ in tasks)
+
+
+def test_one_judgement_is_stored_when_it_is_submitted_many_times_at_once(project, bob, tmp_path):
+    ranking_task_make(project, judgements_wanted=2)
+    assignment = assignment_claim(project=project, annotator=bob)
+    payload = {"order": [[pk] for pk in assignment.shown_order]}
+
+    def submit() -> str:
+        try:
+            assignment_submit(assignment_id=assignment.pk, annotator=bob, payload=payload)
+        except Exception as error:
+            return type(error).__name__
+        return "stored"
+
+    with own_file(tmp_path):
+        results = Counter(at_once(*[submit] * NUM_THREADS))
+        [tasks] = at_once(claims_per_task)
+    assert results == {"stored": 1, "AssignmentAlreadySubmitted": NUM_THREADS - 1}
+    assert tasks == [(1, 1, 2, TaskStatus.OPEN)]
+
+
+def test_expiry_racing_with_claims_and_skips_keeps_the_count_exact(project, tmp_path):
+    for _ in range(4):
+        ranking_task_make(project, judgements_wanted=2)
+    labelers = [labeler_make(project) for _ in range(NUM_THREADS - 2)]
+    later = timezone.now() + timedelta(days=1)
+
+    def label(labeler: Any) -> None:
+        for step in range(6):
+            assignment = assignment_claim(project=project, annotator=labeler)
+            if assignment is not None and step % 3 == 2:
+                assignment_skip(assignment_id=assignment.pk, annotator=labeler, reason="no")
+
+    def sweep() -> None:
+        for _ in range(10):
+            assignments_expire(now=later)
+
+    with own_file(tmp_path):
+        at_once(sweep, sweep, *(lambda user=user: label(user) for user in labelers))
+        [tasks] = at_once(claims_per_task)
+    assert all(claims == live <= wanted for claims, live, wanted, _ in tasks)
