@@ -7,7 +7,7 @@ from annotation.models.base import CreatedModel
 
 
 def default_sampling() -> dict[str, Any]:
-    return {"temperature": 1.0, "max_new_tokens": 64}
+    return {"temperature": 1.0, "max_new_tokens": 256}
 
 
 class LoopSettings(CreatedModel):

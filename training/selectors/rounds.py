@@ -1,6 +1,5 @@
 """Rounds as people read them: how far each step is, and the headline numbers."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,14 +31,22 @@ class StepState:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """A round's held-out numbers; None where the round did not measure it."""
+    """A round's held-out numbers; None where the round did not measure it.
+
+    Errors are standard errors over the `num_prompts` prompts; the gain is paired by prompt.
+    """
 
     pair_accuracy: float | None
     pair_accuracy_n: int
     pair_accuracy_low: float | None
     pair_accuracy_high: float | None
     reward_policy: float | None
+    reward_policy_error: float | None
     reward_reference: float | None
+    reward_reference_error: float | None
+    reward_gain: float | None
+    reward_gain_error: float | None
+    num_prompts: int
     kl_to_reference: float | None
     length_policy: float | None
     length_reference: float | None
@@ -80,16 +87,6 @@ def round_get(project: Project, number: int) -> RoundSummary:
 
 def round_summary(item: Round) -> RoundSummary:
     return _summary(_rounds().get(pk=item.pk))
-
-
-def wilson_interval(share: float, count: float, z: float = 1.96) -> tuple[float, float]:
-    """Wilson score interval of a proportion (Wilson 1927), 95 % by default."""
-    if count <= 0:
-        return 0.0, 1.0
-    center = (share + z * z / (2 * count)) / (1 + z * z / count)
-    spread = math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    half = z * spread / (1 + z * z / count)
-    return max(0.0, center - half), min(1.0, center + half)
 
 
 def _rounds() -> QuerySet[Round]:
@@ -154,17 +151,19 @@ def _headline(run: Run | None) -> Headline | None:
     metrics = (run.result or {}).get("metrics", {}) if run else {}
     if not metrics:
         return None
-    accuracy = metrics.get("evaluate/pair_accuracy")
-    count = int(metrics.get("evaluate/num_pairs", 0))
-    low, high = wilson_interval(accuracy, count) if accuracy is not None else (None, None)
     return Headline(
-        pair_accuracy=accuracy,
-        pair_accuracy_n=count,
-        pair_accuracy_low=metrics.get("evaluate/pair_accuracy_low", low),
-        pair_accuracy_high=metrics.get("evaluate/pair_accuracy_high", high),
+        pair_accuracy=metrics.get("evaluate/pair_accuracy"),
+        pair_accuracy_n=int(metrics.get("evaluate/num_pairs", 0)),
+        pair_accuracy_low=metrics.get("evaluate/pair_accuracy_low"),
+        pair_accuracy_high=metrics.get("evaluate/pair_accuracy_high"),
         reward_policy=metrics.get("evaluate/reward_policy"),
+        reward_policy_error=metrics.get("evaluate/reward_policy_error"),
         reward_reference=metrics.get("evaluate/reward_reference"),
+        reward_reference_error=metrics.get("evaluate/reward_reference_error"),
+        reward_gain=metrics.get("evaluate/reward_gain"),
+        reward_gain_error=metrics.get("evaluate/reward_gain_error"),
+        num_prompts=int(metrics.get("evaluate/num_prompts", 0)),
         kl_to_reference=metrics.get("evaluate/kl_to_reference"),
-        length_policy=metrics.get("evaluate/length_policy"),
-        length_reference=metrics.get("evaluate/length_reference"),
+        length_policy=metrics.get("evaluate/length_tokens_policy"),
+        length_reference=metrics.get("evaluate/length_tokens_reference"),
     )

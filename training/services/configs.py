@@ -25,8 +25,8 @@ def run_config(settings: LoopSettings, method: Method) -> dict[str, Any]:
     """
     fields = {field.name for field in dataclasses.fields(method.config)}
     values = {name: value for name, value in settings.sampling.items() if name in fields}
-    if "completions_per_prompt" in fields and method.stage == "sample":
-        values["completions_per_prompt"] = settings.project.completions_per_task
+    if method.stage == "sample" and "num_completions" in fields:
+        values["num_completions"] = settings.project.completions_per_task
     values |= settings.overrides.get(method.name, {})
     try:
         return dataclasses.asdict(config_resolve(method.config, values))

@@ -41,6 +41,6 @@ def _ring(task: str, pk: int, queue: str) -> None:
 def _send(task: str, pk: int, queue: str) -> None:
     try:
         current_app.send_task(task, args=[pk], queue=queue, retry=False, ignore_result=True)
-    except (OSError, current_app.connection_for_write().recoverable_connection_errors) as error:
-        # The row is committed and the tick will ring again, so the caller's work stands.
+    except Exception as error:
+        # Whatever the broker's trouble: the row is committed and the tick will ring again.
         logger.warning("%s(%s) could not be announced: %s", task, pk, error)

@@ -17,7 +17,7 @@ from django.conf import settings as django_settings
 from annotation.errors import DomainError
 from training.choices import CheckpointKind
 from training.models import Run
-from training.services.base_model import base_checkpoint_ensure, base_model_is_ready
+from training.services.base_model import Report, base_checkpoint_ensure, base_model_is_ready
 from training.services.run_folder import run_folder_prepare
 from training.services.run_process import (
     EXIT_EXPECTED,
@@ -60,10 +60,11 @@ class _WorkerLeaves(BaseException):
     """Not an Exception, so that nothing on the way up takes it for a failure of the run."""
 
 
-def run_execute(*, run_id: int) -> None:
+def run_execute(*, run_id: int, report: Report | None = None) -> None:
     """Claims the run and minds its process to the end; returns at once when it cannot be claimed.
 
-    May be called any number of times for one run, by any number of workers.
+    May be called any number of times for one run, by any number of workers. `report` hears
+    (done, total, message) about once a second.
     """
     run = run_claim(run_id=run_id)
     if run is None:
@@ -72,7 +73,7 @@ def run_execute(*, run_id: int) -> None:
     leaving = False
     try:
         with _sigterm_leaves():
-            _work(run, WorkerWatch())
+            _work(run, WorkerWatch(), report or _report_to_nobody)
     except _LeaseLost:
         logger.warning("run %s: lease lost, leaving it", run.pk)
     except _CancelRequested:
@@ -92,13 +93,13 @@ def run_execute(*, run_id: int) -> None:
             run_next_ring(queue=run.queue)
 
 
-def _work(run: Run, watch: WorkerWatch) -> None:
+def _work(run: Run, watch: WorkerWatch, report: Report) -> None:
     _base_model_wait(run, watch)
     folder = run_folder_prepare(run)
     code = EXIT_LOCKED
     while code == EXIT_LOCKED:
         # A dead worker's process ends as soon as it notices; until then it holds the folder.
-        code = _attempt(run, folder, watch)
+        code = _attempt(run, folder, watch, report)
         if code == EXIT_LOCKED:
             time.sleep(LOCKED_PAUSE_SECONDS)
     result = json_read(folder / "result.json")
@@ -118,10 +119,10 @@ def _work(run: Run, watch: WorkerWatch) -> None:
         run_fail(run=run, code="run_crashed", text=f"Exit code {code}.\n{text}")
 
 
-def _attempt(run: Run, folder: Path, watch: WorkerWatch) -> int:
+def _attempt(run: Run, folder: Path, watch: WorkerWatch, report: Report) -> int:
     """One process from start to end; returns its exit code."""
     with process_start(run.method, folder) as process:
-        reporter = _Reporter(run, folder, process.pid)
+        reporter = _Reporter(run, folder, process.pid, report)
         try:
             while process.poll() is None:
                 _leave_if_asked(watch)
@@ -137,8 +138,8 @@ def _attempt(run: Run, folder: Path, watch: WorkerWatch) -> int:
 class _Reporter:
     """Progress, metrics and the lease: at most one short write a second, and only when needed."""
 
-    def __init__(self, run: Run, folder: Path, pid: int) -> None:
-        self._run, self._folder, self._pid = run, folder, pid
+    def __init__(self, run: Run, folder: Path, pid: int, tell: Report) -> None:
+        self._run, self._folder, self._pid, self._tell = run, folder, pid, tell
         self._metrics = MetricsReader(run, folder)
         self._lease_third = django_settings.PREFERENDUM_RUN_LEASE_SECONDS / 3
         self._told: dict[str, Any] = {}
@@ -157,6 +158,11 @@ class _Reporter:
             if not run_heartbeat(run=self._run, **progress):
                 raise _LeaseLost
             self._told, self._beat_due = progress, now + self._lease_third
+        self._tell(
+            progress.get("progress_done", 0),
+            progress.get("progress_total", 0),
+            progress.get("progress_message", ""),
+        )
         if not final and run_cancel_requested(run=self._run):
             raise _CancelRequested
 
@@ -172,6 +178,10 @@ class _Reporter:
             # In steps of 16 MiB, so that growing memory alone does not write every second.
             progress["peak_memory_mib"] = memory - memory % 16
         return progress
+
+
+def _report_to_nobody(done: int, total: int, message: str) -> None:
+    pass
 
 
 def _base_model_wait(run: Run, watch: WorkerWatch) -> None:

@@ -14,7 +14,13 @@ from training.algorithms.methods import method_get
 from training.choices import RoundStep
 from training.models import Checkpoint, LoopSettings, Run
 from training.services.settings import loop_settings_ensure
-from training.services.snapshots import TRAIN, prompt_record, snapshot_folder, snapshot_records
+from training.services.snapshots import (
+    HELD_OUT,
+    TRAIN,
+    prompt_record,
+    snapshot_folder,
+    snapshot_records,
+)
 
 
 def run_folder_prepare(run: Run) -> Path:
@@ -83,6 +89,10 @@ def _data_write(run: Run, name: str, path: Path) -> None:
         return
     if run.step == RoundStep.POLICY and run.snapshot is not None:
         _jsonl_write(path, snapshot_records(run.snapshot, "prompts", TRAIN))
+    elif run.step == RoundStep.EVALUATE and run.snapshot is not None:
+        held_out = snapshot_records(run.snapshot, "prompts", HELD_OUT)
+        chosen = set(run.prompt_ids)
+        _jsonl_write(path, (record for record in held_out if record["prompt_id"] in chosen))
     else:
         _jsonl_write(path, _prompt_records(run))
 

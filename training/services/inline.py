@@ -1,0 +1,35 @@
+"""Doing in this process what workers do otherwise: for commands and tests."""
+
+import time
+from collections.abc import Callable
+
+from annotation.models import Project
+from training.choices import RUN_WAITING, RoundStatus
+from training.models import Round, Run
+from training.services.base_model import Report
+from training.services.doorbell import doorbell_silenced
+from training.services.rounds import round_advance
+from training.services.run_execution import run_execute
+
+POLL_SECONDS = 0.5
+
+
+def rounds_work(
+    *, project: Project, report_of: Callable[[Run], Report | None] = lambda run: None
+) -> None:
+    """Works until no round of the project runs and none of its runs waits.
+
+    A run that a worker elsewhere holds is waited for.
+    """
+    with doorbell_silenced():
+        while True:
+            running = Round.objects.filter(project=project, status=RoundStatus.RUNNING)
+            for round_id in running.values_list("pk", flat=True):
+                round_advance(round_id=round_id)
+            waiting = Run.objects.filter(project=project, status__in=RUN_WAITING).order_by("pk")
+            if (run := waiting.first()) is not None:
+                run_execute(run_id=run.pk, report=report_of(run))
+            elif not running.exists():
+                return
+            else:
+                time.sleep(POLL_SECONDS)
