@@ -1,12 +1,13 @@
 """Small line charts as geometry: numbers in, coordinates out. The template draws them as SVG."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 320, 150
 LEFT, RIGHT, TOP, BOTTOM = 40, 12, 12, 24
 NUM_TICKS = 3
+MAX_LABELS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +84,20 @@ def chart(
     return Chart(
         title=title,
         lines=[_line(item, x_of, y_of) for item in series],
-        x_ticks=[Tick(x_of(index), label) for index, label in enumerate(labels)],
+        x_ticks=[
+            Tick(x_of(index), label)
+            for index, label in enumerate(labels)
+            if index % math.ceil(len(labels) / MAX_LABELS) == 0
+        ],
         y_ticks=[Tick(y_of(value), _short(value, step)) for value in ticks],
         reference=None if reference is None else y_of(reference),
         reference_name=reference_name,
     )
 
 
-def _line(series: Series, x_of, y_of) -> Line:  # type: ignore[no-untyped-def]
+def _line(
+    series: Series, x_of: Callable[[int], float], y_of: Callable[[float], float]
+) -> Line:
     points = []
     for index, value in enumerate(series.values):
         if value is None or not math.isfinite(value):

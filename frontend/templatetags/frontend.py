@@ -37,19 +37,14 @@ def state_tag(state: str) -> dict[str, str]:
 @register.filter
 def decimal(value: Any, digits: int = 2) -> str:
     """A number with so many digits, or a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return f"{value:.{digits}f}" if _is_number(value) else "–"
 
 
 @register.filter
 def signed(value: Any, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:+.{digits}f}"
+    return f"{value:+.{digits}f}" if _is_number(value) else "–"
 
 
-@register.filter
-def minus(value: float | None, other: float | None) -> float | None:
-    return None if value is None or other is None else value - other
-
-
-@register.filter
-def get(mapping: dict[str, Any], key: str) -> Any:
-    return mapping.get(key)
+def _is_number(value: Any) -> bool:
+    # A template gives "" for an attribute of nothing.
+    return isinstance(value, int | float)

@@ -67,8 +67,8 @@ def _failures(last: RoundSummary | None, runs: list[Any]) -> list[dict[str, Any]
 
 
 def trend_charts(rounds: list[RoundSummary]) -> list[Chart]:
-    """Oldest round on the left; only rounds that measured something."""
-    measured = [item for item in reversed(rounds) if item.headline]
+    """Oldest round on the left; only rounds that measured something. Intervals are 95 %."""
+    measured = [item for item in reversed(rounds[:NUM_ROUNDS]) if item.headline]
     labels = [str(item.number) for item in measured]
     heads = [item.headline for item in measured if item.headline]
 
@@ -86,7 +86,10 @@ def trend_charts(rounds: list[RoundSummary]) -> list[Chart]:
         chart(
             "Held-out reward",
             labels,
-            [line("Policy", "reward_policy"), line("SFT", "reward_reference")],
+            [
+                _with_error("Policy", heads, "reward_policy"),
+                _with_error("SFT", heads, "reward_reference"),
+            ],
         ),
         chart("KL to SFT, nats", labels, [line("KL", "kl_to_reference")]),
         chart(
@@ -96,6 +99,15 @@ def trend_charts(rounds: list[RoundSummary]) -> list[Chart]:
         ),
     ]
     return [item for item in charts if item is not None]
+
+
+def _with_error(name: str, heads: list[Headline], field: str) -> Series:
+    pairs = list(zip(_values(heads, field), _values(heads, f"{field}_error"), strict=True))
+    low, high = (
+        [None if mean is None or error is None else mean + z * error for mean, error in pairs]
+        for z in (-1.96, 1.96)
+    )
+    return Series(name, _values(heads, field), low, high)
 
 
 def _values(heads: list[Headline], field: str) -> list[float | None]:

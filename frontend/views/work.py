@@ -41,7 +41,7 @@ def work_page(request: HttpRequest) -> HttpResponse:
 def _group(request: HttpRequest, project: Project, items: list[WorkItem]) -> dict[str, object]:
     role = role_of(request.user, project)
     may_review = role is not None and role.includes(Role.REVIEWER)
-    return {"project": project, "items": items, "may_review": may_review}
+    return {"project": project, "work": items, "may_review": may_review}
 
 
 @project_page(Role.LABELER)

@@ -55,7 +55,7 @@ function options(width: number): uPlot.Options {
     width,
     height: HEIGHT,
     scales: { x: { time: false } },
-    axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map(compact) }],
+    axes: [{ ...axis, size: 28 }, { ...axis, size: 56, values: (_, ticks) => ticks.map(compact) }],
     series: [
       { label: "step" },
       {

@@ -26,7 +26,6 @@ export class Cards {
         new Card(id, letterOf(order, id), text, this.#actions),
       ]),
     );
-    this.#box.dataset["count"] = String(task.completions.length);
     this.#box.replaceChildren(...[...this.#cards.values()].map((card) => card.element));
   }
 

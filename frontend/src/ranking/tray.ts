@@ -66,7 +66,7 @@ export class Tray {
     }
     if (index > 0 || tied) {
       const tie = tied ? `Give ${letter} its own place` : `Tie ${letter} with the place above`;
-      const tool = this.#tool(tied ? "≠" : "=", tie, () => this.#actions.toggleTie(id));
+      const tool = this.#tool(tied ? "untie" : "tie", tie, () => this.#actions.toggleTie(id));
       tools.append(tool);
     }
     return el("li", { class: "row", "data-drag": id }, chip, text, tools);
@@ -88,6 +88,6 @@ function emptyPlace(number: number, next: boolean): HTMLElement {
   const hint = next ? (number === 1 ? "The best answer" : "The next best") : "";
   const sign = el("span", { class: "place-number", "aria-hidden": true }, String(number));
   const text = el("span", { class: "row-text" }, hint);
-  const classes = next ? "place empty next" : "place empty";
+  const classes = next ? "place free next" : "place free";
   return el("li", { class: classes, "data-drop-end": true, "aria-hidden": !next }, sign, text);
 }
