@@ -1,5 +1,6 @@
 """A project whose loop runs on the tiny model, in a data folder of its own."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,17 @@ OVERRIDES = {
     "reward_model": {"num_epochs": 2, "min_train_rankings": 2, "learning_rate": 1e-3},
     "ppo": {"num_steps": 3, "batch_size": 8, "minibatch_size": 8, "save_every_steps": 1},
 }
+
+
+def loop_make(project: Project) -> LoopSettings:
+    loop = loop_settings_ensure(project=project)
+    loop.rankings_per_round = 6
+    loop.min_demonstrations = 4
+    loop.queue_low_water = 0
+    loop.sampling = {"temperature": 1.0, "max_new_tokens": 12}
+    loop.overrides = OVERRIDES
+    loop.save()
+    return loop
 
 
 @pytest.fixture(autouse=True)
@@ -41,11 +53,34 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def loop(project: Project, tiny_base: Path, settings: Settings) -> LoopSettings:
     """The project's loop, small: rounds of 6 rankings, 4 demonstrations to begin with."""
     settings.PREFERENDUM_BASE_MODEL = str(tiny_base)
-    loop = loop_settings_ensure(project=project)
-    loop.rankings_per_round = 6
-    loop.min_demonstrations = 4
-    loop.queue_low_water = 0
-    loop.sampling = {"temperature": 1.0, "max_new_tokens": 12}
-    loop.overrides = OVERRIDES
-    loop.save()
-    return loop
+    return loop_make(project)
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> None:
+    """Runs start the stub stage instead of the real ones; the base model is an empty folder."""
+    (tmp_path / "base").mkdir()
+    settings.PREFERENDUM_BASE_MODEL = str(tmp_path / "base")
+
+    def command(method: str, folder: Path) -> list[str]:
+        return [sys.executable, str(Path(__file__).with_name("stub_stage.py")), method, str(folder)]
+
+    monkeypatch.setattr("training.services.run_process.process_command", command)
+
+
+@pytest.fixture
+def rung(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
+    """Collects the messages instead of sending them: (task, id, queue)."""
+    messages: list[tuple[str, int, str]] = []
+
+    def send(task: str, pk: int, queue: str) -> None:
+        messages.append((task.rpartition(".")[2], pk, queue))
+
+    monkeypatch.setattr("training.services.doorbell._send", send)
+    return messages
+
+
+@pytest.fixture
+def small(project: Project, stub: None) -> LoopSettings:
+    """As `loop`, on the stub stage."""
+    return loop_make(project)

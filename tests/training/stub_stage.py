@@ -1,0 +1,105 @@
+"""Stands in for `python -m training.algorithms.<method>`: the run folder contract, no torch.
+
+STUB in the environment says how it behaves: succeed (default), refuse, crash, hang, die (by
+SIGKILL, once), locked (once).
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+METHOD, FOLDER = sys.argv[1], Path(sys.argv[2])
+BEHAVIOUR = os.environ.get("STUB", "succeed")
+
+
+def write(name: str, document: dict) -> None:
+    temporary = FOLDER / f"{name}.new"
+    temporary.write_text(json.dumps(document))
+    temporary.replace(FOLDER / name)
+
+
+def once(name: str) -> bool:
+    marker = FOLDER / f"stub-{name}"
+    if marker.exists():
+        return False
+    marker.touch()
+    return True
+
+
+def supervisor_watch() -> None:
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os._exit(143)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def records(name: str) -> list[dict]:
+    path = FOLDER / "data" / f"{name}.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def answers(num: int, role: str, start: int = 0) -> list[dict]:
+    return [
+        {
+            "index": start + place * num + slot,
+            "prompt_id": record["prompt_id"],
+            "role": role,
+            "text": f"{role} {slot}" if os.environ.get("STUB_EQUAL") != "1" else "same",
+            "num_tokens": 3,
+            "finished": True,
+            "seed": 2**62 + slot,
+        }
+        for place, record in enumerate(records("prompts"))
+        for slot in range(num)
+    ]
+
+
+def succeed() -> None:
+    run = json.loads((FOLDER / "run.json").read_text())
+    samples: list[dict] = []
+    metrics = {f"{METHOD}/loss": 0.5}
+    if METHOD == "sample":
+        samples = answers(run["config"]["num_completions"], "policy")
+    elif METHOD == "evaluate":
+        samples = answers(1, "policy")
+        samples += answers(1, "reference", start=len(samples))
+        metrics = {"evaluate/pair_accuracy": 0.75, "evaluate/num_pairs": 40.0}
+    else:
+        (FOLDER / "output").mkdir(exist_ok=True)
+        (FOLDER / "output" / "weights").write_text("weights")
+    if samples:
+        (FOLDER / "samples.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
+    lines = [{"step": step, "metrics": {"stub/value": step / 2}} for step in range(3)]
+    (FOLDER / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write("progress.json", {"done": 3, "total": 3, "message": "done"})
+    write("result.json", {"metrics": metrics, "data": {}})
+
+
+def main() -> int:
+    if os.environ.get("PREFERENDUM_SUPERVISED") == "1":
+        supervisor_watch()
+    (FOLDER / "pid").write_text(str(os.getpid()))
+    if BEHAVIOUR == "refuse":
+        write("error.json", {"code": "data_too_small", "message": "3 of 8.", "extra": {}})
+        return 3
+    if BEHAVIOUR == "crash":
+        raise ZeroDivisionError("the stub was told to crash")
+    if BEHAVIOUR == "hang":
+        signal.signal(signal.SIGTERM, lambda *args: sys.exit(143))
+        write("progress.json", {"done": 1, "total": 3, "message": "hanging"})
+        time.sleep(600)
+    if BEHAVIOUR == "die" and once("died"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if BEHAVIOUR == "locked" and once("locked"):
+        return 4
+    succeed()
+    return 0
+
+
+sys.exit(main())
