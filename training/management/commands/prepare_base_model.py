@@ -11,7 +11,7 @@ class Command(BaseCommand):
     help = "Makes the embedded base model unless it is there already, or names the chosen one."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        bar = ProgressBar("base model", self.stderr)  # type: ignore[arg-type]
+        bar = ProgressBar("base model")
         try:
             checkpoint = base_checkpoint_ensure(report=bar)
         except DomainError as error:

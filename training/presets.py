@@ -1,0 +1,31 @@
+"""Loop settings for the embedded model of a few million parameters.
+
+The methods' own defaults are the papers', for models of billions of parameters; a model this
+small and this quickly pretrained needs learning rates one to two orders of magnitude above them,
+and its whole PPO run has to fit into a coffee break on two CPU cores.
+"""
+
+from typing import Any
+
+EMBEDDED_SAMPLING: dict[str, Any] = {"temperature": 1.0, "max_new_tokens": 80}
+
+EMBEDDED_OVERRIDES: dict[str, dict[str, Any]] = {
+    "sft": {"num_epochs": 4, "learning_rate": 3e-4, "batch_size": 8},
+    "reward_model": {"num_epochs": 4, "learning_rate": 3e-4, "batch_size": 16},
+    "ppo": {
+        "num_steps": 40,
+        "batch_size": 64,
+        "minibatch_size": 32,
+        "num_epochs": 4,
+        "learning_rate": 2e-4,
+        "value_learning_rate": 5e-4,
+        "kl_coefficient": 0.05,
+        "kl_target": 10.0,
+        "kl_horizon": 1000,
+    },
+}
+
+
+def embedded_preset() -> dict[str, Any]:
+    """Fields of LoopSettings for a project on the embedded base model."""
+    return {"sampling": dict(EMBEDDED_SAMPLING), "overrides": dict(EMBEDDED_OVERRIDES)}
