@@ -1,0 +1,82 @@
+import random
+
+import pytest
+
+from annotation.judgements import UnknownKind, kind_get, kind_list
+from annotation.services.assignments import assignment_submit
+from tests.factories import (
+    claim_make,
+    completion_ids,
+    demonstration_make,
+    labeler_make,
+    ranking_make,
+    ranking_task_make,
+)
+
+
+def test_the_registry_finds_the_kinds_by_themselves():
+    assert [kind.name for kind in kind_list()] == ["demonstration", "ranking"]
+    assert [kind.training_stream for kind in kind_list()] == ["demonstrations", "rankings"]
+    for name in ("base", "records", "", None, [], "x" * 1_000):
+        with pytest.raises(UnknownKind, match="there are: demonstration, ranking"):
+            kind_get(name)
+
+
+@pytest.mark.django_db
+def test_the_number_of_completions_is_the_projects_for_rankings_and_none_for_writing(project):
+    assert kind_get("ranking").num_completions(project) == 4
+    assert kind_get("demonstration").num_completions(project) == 0
+
+
+@pytest.mark.django_db
+def test_the_same_generator_shows_the_same_order(project):
+    task = ranking_task_make(project, num_completions=6)
+    kind = kind_get("ranking")
+    first, second = (kind.shown_order(task, random.Random(7)) for _ in range(2))
+    assert first == second
+    assert sorted(first) == completion_ids(task)
+
+
+@pytest.mark.django_db
+def test_a_demonstration_is_exported_as_one_plain_record(project, bob):
+    demonstration = demonstration_make(project, bob, "Boil it.")
+    assert list(kind_get("demonstration").export(project)) == [
+        {
+            "id": demonstration.pk,
+            "prompt_id": demonstration.prompt_id,
+            "prompt": demonstration.prompt.messages,
+            "completion": "Boil it.",
+            "annotator": bob.pk,
+            "created_at": demonstration.created_at.isoformat(),
+        }
+    ]
+
+
+@pytest.mark.django_db
+def test_a_ranking_is_exported_in_the_tasks_order_with_its_ties(project, bob):
+    task = ranking_task_make(project, num_completions=4)
+    a, b, c, d = completion_ids(task)
+    assignment = claim_make(project, bob)
+    ranking = assignment_submit(
+        assignment_id=assignment.pk, annotator=bob, payload={"order": [[d], [b, a], [c]]}
+    )
+    [record] = kind_get("ranking").export(project)
+    assert [completion["id"] for completion in record["completions"]] == [a, b, c, d]
+    assert record["ranks"] == [2, 2, 3, 1]
+    assert (record["id"], record["prompt_id"]) == (ranking.pk, task.prompt_id)
+    assert (record["prompt"], record["annotator"]) == (task.prompt.messages, bob.pk)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["ranking", "demonstration"])
+def test_an_export_has_a_constant_number_of_queries(
+    project, bob, name, django_assert_max_num_queries
+):
+    make = ranking_make if name == "ranking" else demonstration_make
+    make(project, bob)
+    kind = kind_get(name)
+    for _ in range(2):
+        with django_assert_max_num_queries(5):
+            assert list(kind.export(project))
+        for _ in range(3):
+            make(project, labeler_make(project))
