@@ -119,15 +119,10 @@ def _invalid(what: str, location: str, error: Exception) -> CheckpointInvalid:
 
 
 def _prepare(model: Any, tokenizer: Any) -> None:
-    """Dropout off for good (a policy that drops units has ratio != 1 to itself), ids in step."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-    for name in vars(model.config.get_text_config()):
-        if name.endswith(("dropout", "_pdrop")) and isinstance(
-            getattr(model.config, name, None), float
-        ):
-            setattr(model.config, name, 0.0)
+    """Pad id in step with the tokenizer, evaluation mode for good, device.
+
+    No loop ever calls train(): a policy that drops units has a ratio other than 1 to itself.
+    """
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
     model.config.pad_token_id = tokenizer.pad_token_id
     if getattr(model, "generation_config", None) is not None:

@@ -1,0 +1,124 @@
+"""The losses against naive loops, closed forms, and each other."""
+
+import math
+from itertools import combinations
+
+import pytest
+import torch
+from torch import tensor
+from torch.testing import assert_close
+
+from training.algorithms.advantages import gae
+from training.algorithms.collate import sequences_collate
+from training.algorithms.logprobs import completion_logprobs
+from training.algorithms.losses import (
+    ppo_policy_loss,
+    ppo_value_loss,
+    ranking_loss,
+    sft_loss,
+)
+
+
+def _log_sigmoid(x: float) -> float:
+    return -math.log(1.0 + math.exp(-x))
+
+
+def _naive_ranking_loss(scores: list[float], ranks: list[int]) -> float:
+    """Every pair in turn: InstructGPT eq. 1, a tie as half a win each way."""
+    terms = []
+    for i, j in combinations(range(len(scores)), 2):
+        if ranks[i] == ranks[j]:
+            both = _log_sigmoid(scores[i] - scores[j]) + _log_sigmoid(scores[j] - scores[i])
+            terms.append(0.5 * both)
+        else:
+            best, worst = (i, j) if ranks[i] < ranks[j] else (j, i)
+            terms.append(_log_sigmoid(scores[best] - scores[worst]))
+    return -sum(terms) / math.comb(len(scores), 2)
+
+
+@pytest.mark.parametrize(
+    "ranks", [[1, 2], [1, 1], [3, 1, 2, 4], [1, 2, 2, 3], [2, 1, 1, 2, 3, 1, 4, 4, 5]]
+)
+def test_ranking_loss_and_gradient_equal_the_naive_loop(ranks):
+    generator = torch.Generator().manual_seed(len(ranks))
+    scores = (2 * torch.randn(len(ranks), generator=generator)).requires_grad_()
+    loss = ranking_loss(scores, tensor(ranks))
+    loss.backward()
+    values = scores.detach().double().tolist()
+    assert loss.item() == pytest.approx(_naive_ranking_loss(values, ranks), abs=1e-6)
+    for index in range(len(ranks)):
+        up, down = list(values), list(values)
+        up[index] += 1e-4
+        down[index] -= 1e-4
+        slope = (_naive_ranking_loss(up, ranks) - _naive_ranking_loss(down, ranks)) / 2e-4
+        assert scores.grad[index].item() == pytest.approx(slope, abs=1e-5)
+
+
+def test_ranking_loss_of_equal_scores_is_log_two_whatever_k():
+    for k in (2, 4, 9):
+        loss = ranking_loss(torch.zeros(k), torch.arange(1, k + 1))
+        assert loss.item() == pytest.approx(math.log(2))
+
+
+def test_ranking_loss_by_hand():
+    # ranks best, worst, tied with best; scores 1, 0, 2. Pairs: (0 beats 1) s(1);
+    # (0 ties 2) [log s(-1) + log s(1)] / 2; (2 beats 1) s(2)
+    loss = ranking_loss(tensor([1.0, 0.0, 2.0]), tensor([1, 2, 1]))
+    s1, sm1, s2 = math.log(0.7310585786), math.log(0.2689414214), math.log(0.8807970780)
+    assert loss.item() == pytest.approx(-(s1 + (s1 + sm1) / 2 + s2) / 3, abs=1e-6)
+
+
+def test_sft_loss_is_the_mean_over_completion_tokens():
+    logprobs = tensor([[-1.0, -2.0], [-4.0, -50.0]])
+    mask = tensor([[True, True], [True, False]])
+    assert sft_loss(logprobs, mask, 3).item() == pytest.approx(7.0 / 3.0)
+
+
+def test_policy_loss_by_hand():
+    # ratios 1.5 and 0.5; clip 0.2. A=+1, rho 1.5: max(-1.5, -1.2) = -1.2, clipped.
+    # A=-1, rho 1.5: max(1.5, 1.2) = 1.5. A=+1, rho 0.5: max(-0.5, -0.8) = -0.5.
+    # A=-1, rho 0.5: max(0.5, 0.8) = 0.8, clipped. The pad (ratio e^9) counts nowhere.
+    logprobs = tensor([[math.log(1.5), math.log(1.5), 9.0], [math.log(0.5), math.log(0.5), 9.0]])
+    advantages = tensor([[1.0, -1.0, 5.0], [1.0, -1.0, 5.0]])
+    mask = tensor([[True, True, False], [True, True, False]])
+    loss, num_clipped = ppo_policy_loss(
+        logprobs, torch.zeros(2, 3), advantages, mask, 0.2, num_tokens=4
+    )
+    assert loss.item() == pytest.approx((-1.2 + 1.5 - 0.5 + 0.8) / 4)
+    assert num_clipped == 2
+
+
+def test_value_loss_by_hand():
+    # V=1, old=0, R=1, clip 0.2: plain 0, clipped (0.2-1)^2 = 0.64 -> 0.64
+    # V=0.1, old=0, R=1: inside the clip, (0.9)^2 = 0.81; pad ignored
+    loss = ppo_value_loss(
+        tensor([[1.0, 0.1, 7.0]]),
+        torch.zeros(1, 3),
+        tensor([[1.0, 1.0, 0.0]]),
+        tensor([[True, True, False]]),
+        0.2,
+        num_tokens=2,
+    )
+    assert loss.item() == pytest.approx(0.5 * (0.64 + 0.81) / 2)
+
+
+def test_one_token_ppo_without_clip_is_reinforce_with_a_baseline(model):
+    prompts = [[65, 66, 67], [68], [69, 70]]
+    actions = [[71], [72], [73]]
+    scores, values = tensor([[1.0], [-0.5], [2.0]]), tensor([[0.3], [0.1], [-0.2]])
+    sequences = sequences_collate(prompts, actions, pad_id=256)
+    mask = sequences.completion_mask
+    advantages, _ = gae(scores, values, mask, gamma=1.0, lam=1.0)
+    logprobs = completion_logprobs(model, sequences, temperature=1.0)
+    loss, _ = ppo_policy_loss(logprobs, logprobs.detach(), advantages, mask, 1e9, num_tokens=3)
+    loss.backward()
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters()}
+    model.zero_grad()
+    # REINFORCE: the mean of -(R - b) log pi(a), one plain forward pass per prompt
+    terms = []
+    for prompt, action, score, value in zip(prompts, actions, scores, values, strict=True):
+        logits = model(input_ids=tensor([prompt])).logits[0, -1]
+        terms.append(-(score - value) * torch.log_softmax(logits, -1)[action[0]])
+    (torch.cat(terms).sum() / 3).backward()
+    for name, parameter in model.named_parameters():
+        assert_close(gradients[name], parameter.grad, atol=1e-6, rtol=1e-4)
