@@ -12,8 +12,8 @@ from training.algorithms.methods import Method
 
 @dataclass(frozen=True, slots=True)
 class PretrainConfig:
-    num_steps: int = option(330, "Optimizer steps; the time this takes is proportional to it.")
-    rows_per_batch: int = option(16, "Packed rows per step.")
+    num_steps: int = option(1200, "Optimizer steps; the time this takes is proportional to it.")
+    rows_per_batch: int = option(4, "Packed rows per step.")
     row_tokens: int = option(128, "Tokens of a packed row; longer documents are left out.")
     held_out_documents: int = option(400, "Documents set aside to measure the loss on.")
     tokenizer_documents: int = option(4000, "Documents the tokenizer is trained on.")
@@ -23,13 +23,13 @@ class PretrainConfig:
     num_heads: int = option(6, "Attention heads; must divide the width.")
     intermediate_size: int = option(512, "Width of the gated MLP.")
     max_positions: int = option(512, "Longest sequence the model is configured for.")
-    learning_rate: float = option(3e-3, "Peak of AdamW, after the warm-up, before the cosine.")
+    learning_rate: float = option(2e-3, "Peak of AdamW, after the warm-up, before the cosine.")
     warmup_share: float = option(0.05, "Share of the steps with a linearly rising rate.")
     final_lr_share: float = option(0.05, "The cosine ends at this share of the peak.")
     weight_decay: float = option(0.05, "AdamW's decay, on matrices only.")
     max_grad_norm: float = option(1.0, "Gradients are scaled down to this norm.")
-    log_every_steps: int = option(5, "Steps between two metric lines.")
-    save_every_steps: int = option(100, "Steps between two saves of the resume state.")
+    log_every_steps: int = option(10, "Steps between two metric lines.")
+    save_every_steps: int = option(200, "Steps between two saves of the resume state.")
 
     def validate(self) -> None:
         """Raises ConfigError."""
