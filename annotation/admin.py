@@ -121,7 +121,7 @@ class MembershipAdmin(AuditedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return () if obj is None else ("project", "user")
 
-    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
         super().delete_model(request, obj)
         assignments_withdraw(project=obj.project, annotator=obj.user)
 

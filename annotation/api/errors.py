@@ -1,5 +1,6 @@
 """Every refusal of the API has one form: ``{"code", "message", "extra"}``."""
 
+import math
 from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
@@ -39,6 +40,5 @@ def _code(exc: Exception, detail: Any) -> str:
 
 
 def _extra(exc: Exception) -> dict[str, Any]:
-    if isinstance(exc, exceptions.Throttled) and exc.wait is not None:
-        return {"retry_after_seconds": int(exc.wait) + 1}
-    return {}
+    wait = getattr(exc, "wait", None)
+    return {} if wait is None else {"retry_after_seconds": math.ceil(wait)}

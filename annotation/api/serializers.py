@@ -189,7 +189,8 @@ class TokenSerializer(serializers.ModelSerializer):
 class TokenCreatedSerializer(TokenSerializer):
     token = serializers.CharField(help_text="The clear text: shown now and never again.")
 
-    class Meta(TokenSerializer.Meta):
+    class Meta:
+        model = ApiToken
         fields = (*TokenSerializer.Meta.fields, "token")
         read_only_fields = fields
 

@@ -55,9 +55,10 @@ def assignment_claim(
     return assignment
 
 
-def assignment_submit(*, assignment_id: int, annotator: User, payload: dict[str, Any]) -> Any:
+def assignment_submit(*, assignment_id: int, annotator: User, payload: Any) -> Any:
     """Stores the judgement and returns it (a Demonstration or Ranking).
 
+    ``payload`` is the kind's, a JSON object, and is checked here.
     Raises NotFound, AssignmentAlreadySubmitted (``extra.judgement_id``), AssignmentNotActive, or
     what the kind refuses. On a lapsed lease: AssignmentExpired, and the payload is kept as draft.
     """
@@ -110,9 +111,7 @@ def assignment_renew(*, assignment_id: int, annotator: User) -> Assignment:
     return lease_renew(assignment)
 
 
-def assignment_save_draft(
-    *, assignment_id: int, annotator: User, draft: dict[str, Any]
-) -> Assignment:
+def assignment_save_draft(*, assignment_id: int, annotator: User, draft: Any) -> Assignment:
     """Keeps unfinished work in the form of the kind's payload, and starts the lease anew.
 
     Raises as assignment_submit does. On a lapsed lease the draft is kept all the same.

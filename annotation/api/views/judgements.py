@@ -24,7 +24,7 @@ def judgement_list_api(kind: JudgementKind) -> type[APIView]:
         def rows(self) -> QuerySet[Any]:
             return kind.queryset(self.project(self.kwargs["slug"], Role.REVIEWER))
 
-        def paginate_queryset(self, queryset: Any) -> list[dict[str, Any]]:
+        def paginate_queryset(self, queryset: Any) -> list[Any]:
             page = super().paginate_queryset(queryset)
             return [kind.record(judgement) for judgement in page or []]
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
 
 from annotation.errors import DomainError
 from annotation.models import Project
@@ -35,11 +34,16 @@ class Command(BaseCommand):
         )
 
     def _lines(self, path: Path) -> Iterator[str]:
-        """The file's lines, with a progress bar by bytes."""
-        with (
-            path.open(encoding="utf-8-sig", newline="\n") as file,
-            tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc="prompts") as bar,
-        ):
+        """The file's lines; on a terminal with a progress bar by bytes."""
+        size, num_read, shown = path.stat().st_size, 0, -1
+        with path.open(encoding="utf-8-sig", newline="\n") as file:
             for line in file:
                 yield line
-                bar.update(len(line.encode()))
+                num_read += len(line.encode())
+                percent = min(100, 100 * num_read // max(size, 1))
+                if percent > shown and self.stderr.isatty():
+                    shown = percent
+                    bar = "#" * (percent // 4)
+                    self.stderr.write(f"\rreading [{bar:<25}] {percent:3} %", ending="")
+        if shown >= 0:
+            self.stderr.write("")

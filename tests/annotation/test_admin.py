@@ -1,0 +1,85 @@
+import pytest
+from django.contrib import admin
+from django.test import Client
+
+from annotation import models
+from annotation.models import AuditEvent, Membership, Project, Task
+from annotation.services.tokens import token_create
+from tests.factories import demonstration_make, prompt_make, ranking_make, user_make
+
+pytestmark = pytest.mark.django_db
+
+TABLES = [name.lower() for name in models.__all__ if name not in {"TaskCompletion", "RankingItem"}]
+EDITABLE = {"project", "membership", "prompt"}
+
+
+@pytest.fixture
+def root():
+    return user_make("root", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def client(root):
+    client = Client()
+    client.force_login(root)
+    return client
+
+
+@pytest.fixture
+def rows(project, bob, alice):
+    ranking_make(project, bob)
+    demonstration_make(project, bob)
+    token_create(user=alice, name="laptop")
+
+
+def test_every_table_is_in_the_admin():
+    registered = {model._meta.model_name for model in admin.site._registry}
+    assert set(TABLES) <= registered
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_lists_and_rows_open(client, rows, table):
+    row = getattr(models, next(n for n in models.__all__ if n.lower() == table)).objects.first()
+    assert client.get(f"/admin/annotation/{table}/").status_code == 200
+    page = client.get(f"/admin/annotation/{table}/{row.pk}/change/")
+    assert page.status_code == 200
+    assert (b'name="_save"' in page.content) == (table in EDITABLE)
+
+
+@pytest.mark.parametrize("table", sorted(set(TABLES) - EDITABLE))
+def test_history_cannot_be_added_changed_or_deleted(client, rows, table):
+    row = getattr(models, next(n for n in models.__all__ if n.lower() == table)).objects.first()
+    address = f"/admin/annotation/{table}/"
+    for path in ("add/", f"{row.pk}/change/", f"{row.pk}/delete/"):
+        assert client.post(address + path, {"post": "yes"}).status_code == 403
+
+
+def form_of(project, **values):
+    names = [field.name for field in Project._meta.fields if field.editable and field.name != "id"]
+    fields = {name: getattr(project, name) for name in names}
+    return fields | {"kinds": '["ranking", "demonstration"]', "is_active": "on"} | values
+
+
+def test_a_projects_form_goes_through_the_service(client, project, root):
+    prompt_make(project)
+    address = f"/admin/annotation/project/{project.pk}/change/"
+    bad = client.post(address, form_of(project, kinds='["divination"]'))
+    assert b"There is no kind of judgement" in bad.content
+    client.post(address, form_of(project, demonstrations_target=1))
+    event = AuditEvent.objects.get(verb="project:updated")
+    assert (event.actor, event.data["fields"]["demonstrations_target"]) == (root, 1)
+    assert Task.objects.filter(kind="demonstration").count() == 1
+    client.post("/admin/annotation/project/add/", form_of(project, slug="second"))
+    assert Project.objects.filter(slug="second").exists()
+
+
+def test_members_edited_by_hand_are_audited(client, project, charlie, root):
+    client.post(
+        "/admin/annotation/membership/add/",
+        {"project": project.pk, "user": charlie.pk, "role": "labeler"},
+    )
+    membership = Membership.objects.get(user=charlie)
+    client.post(f"/admin/annotation/membership/{membership.pk}/delete/", {"post": "yes"})
+    assert not Membership.objects.filter(user=charlie).exists()
+    verbs = AuditEvent.objects.filter(actor=root).order_by("pk").values_list("verb", flat=True)
+    assert list(verbs) == ["membership:added", "membership:deleted"]
