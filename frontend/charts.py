@@ -95,9 +95,7 @@ def chart(
     )
 
 
-def _line(
-    series: Series, x_of: Callable[[int], float], y_of: Callable[[float], float]
-) -> Line:
+def _line(series: Series, x_of: Callable[[int], float], y_of: Callable[[float], float]) -> Line:
     points = []
     for index, value in enumerate(series.values):
         if value is None or not math.isfinite(value):

@@ -46,7 +46,7 @@ class PromptImportForm(forms.Form):
 
 class MemberForm(forms.Form):
     username = forms.CharField(
-        label="User name", max_length=150, widget=forms.TextInput(attrs={"autocomplete": "off"})
+        label="Username", max_length=150, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
     role = forms.ChoiceField(choices=Role.choices, initial=Role.LABELER)
 

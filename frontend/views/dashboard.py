@@ -5,6 +5,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from annotation.choices import Role
+from annotation.judgements import kind_get
 from annotation.models import Project
 from annotation.selectors.access import role_of
 from annotation.selectors.progress import project_progress
@@ -39,12 +40,16 @@ def _context(request: HttpRequest, project: Project) -> dict[str, Any]:
     status = loop_status(project)
     rounds = round_list(project)
     runs = run_list(project)
+    progress = project_progress(project)
     return {
         "project": project,
         "may_manage": role_of(request.user, project) == Role.ADMIN,
         "status": status,
         "arcs": ring(status),
-        "progress": project_progress(project),
+        "progress": progress,
+        "open_tasks": [
+            (kind_get(kind).plural, num) for kind, num in progress["open_tasks"].items()
+        ],
         "rounds": rounds[:NUM_ROUNDS],
         "charts": trend_charts(rounds),
         "active_runs": list(runs.filter(status__in=RUN_ACTIVE)),
@@ -61,7 +66,12 @@ def _failures(last: RoundSummary | None, runs: list[Any]) -> list[dict[str, Any]
     ]
     told = {run.round_id for run in runs}
     if last and last.status == "failed" and last.id not in told:
-        entry = {"title": f"Round {last.number}", "run": None, "round": last, "at": last.finished_at}
+        entry = {
+            "title": f"Round {last.number}",
+            "run": None,
+            "round": last,
+            "at": last.finished_at,
+        }
         failures.insert(0, entry | {"code": last.error_code, "text": last.error_text})
     return failures
 

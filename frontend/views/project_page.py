@@ -28,7 +28,9 @@ TABS = (
 )
 
 
-def project_page(role: Role) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+def project_page(
+    role: Role,
+) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
     """Hands the view the project that `slug` names, to those who hold at least `role` in it.
 
     A stranger gets the same 404 as for a project that does not exist.

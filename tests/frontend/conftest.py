@@ -1,0 +1,96 @@
+"""Pages with something on them, and real browsers that look at them."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Browser, Page, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+import frontend
+from annotation.models import Project
+from frontend.build import main as frontend_build
+from tests.frontend.loop_rows import LoopRows, loop_rows_make
+
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture
+def loop_rows(project: Project, bob: User) -> LoopRows:
+    """A project whose loop has turned once, as rows alone: nothing was trained."""
+    return loop_rows_make(project, bob)
+
+
+@pytest.fixture(scope="session")
+def built_frontend() -> None:
+    folder = Path(frontend.__path__[0])
+    built = folder / "static/frontend/build/main.css"
+    sources = [*(folder / "src").rglob("*.ts"), *(folder / "styles").glob("*.css")]
+    if not built.exists() or built.stat().st_mtime < max(file.stat().st_mtime for file in sources):
+        frontend_build([])
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    assert path, "The browser tests need Chromium: make browser"
+    # Playwright's loop in this thread makes Django refuse the database otherwise.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(
+    chromium: Browser, live_server: LiveServer, built_frontend: None
+) -> Iterator[OpenPage]:
+    """Opens a path as a user. A script error or a refusal by the page's CSP fails the test."""
+    problems: list[str] = []
+    contexts = []
+
+    def open_as(user: User | None, path: str, width: int = 1280, height: int = 800) -> Page:
+        context = chromium.new_context(
+            base_url=live_server.url,
+            viewport={"width": width, "height": height},
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        if user is not None:
+            context.add_cookies([session_cookie(user, live_server.url)])
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: _note_refusal(problems, message.text))
+        page.goto(path)
+        return page
+
+    yield open_as
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def session_cookie(user: User, url: str) -> dict[str, str]:
+    client = Client()
+    client.force_login(user)
+    name = settings.SESSION_COOKIE_NAME
+    return {"name": name, "value": client.cookies[name].value, "url": url}
+
+
+def _note_refusal(problems: list[str], text: str) -> None:
+    if "Content Security Policy" in text:
+        problems.append(text)
