@@ -1,9 +1,13 @@
 """A project whose loop runs on the tiny model, in a data folder of its own."""
 
+import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from pytest_django import Settings
 
 from annotation.models import Project
@@ -38,7 +42,30 @@ def data_dir(settings: Settings, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def silence():
+def file_database(transactional_db: None, tmp_path: Path) -> Iterator[None]:
+    """On SQLite: the database in a file, as in production. In memory, threads share one cache,
+    which locks whole tables and does not wait; and another process sees nothing of it.
+    """
+    if connection.vendor != "sqlite":
+        yield
+        return
+    path = tmp_path / "db.sqlite3"
+    connection.ensure_connection()
+    memory = connection.connection
+    with closing(sqlite3.connect(path)) as target:
+        memory.backup(target)
+    name, connection.settings_dict["NAME"] = connection.settings_dict["NAME"], str(path)
+    connection.connection = None
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = name
+        connection.connection = memory
+
+
+@pytest.fixture
+def silence() -> Iterator[None]:
     """No message is sent: the test itself does what workers would."""
     with doorbell_silenced():
         yield

@@ -19,7 +19,7 @@ from training.services.run_execution import run_execute
 from training.services.run_process import MetricsReader
 from training.services.runs import run_cancel, run_claim, run_create, runs_recover
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("file_database")]
 
 
 @pytest.fixture

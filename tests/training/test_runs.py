@@ -50,7 +50,7 @@ def test_a_run_is_announced_once_it_is_committed(run: Run, rung: Rung) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_of_many_claimers_wins(run: Run) -> None:
+def test_one_of_many_claimers_wins(file_database: None, run: Run) -> None:
     def claim(_: int) -> bool:
         try:
             return run_claim(run_id=run.pk) is not None

@@ -131,10 +131,11 @@ def loop_status(project: Project) -> LoopStatus:
 
 
 def shortage_sentence(requirement: Requirement, next_number: int) -> str:
-    """ "Round 2 needs 64 new rankings; there are 40, so 24 are missing." """
+    """In the form "Round 2 needs 64 new rankings; there are 40, so 24 are missing."."""
+    verb = "is" if requirement.missing == 1 else "are"
     return (
         f"Round {next_number} needs {requirement.need} new {requirement.what}; there are "
-        f"{requirement.have}, so {requirement.missing} are missing."
+        f"{requirement.have}, so {requirement.missing} {verb} missing."
     )
 
 

@@ -16,7 +16,7 @@ from annotation.services.projects import membership_set
 from training.algorithms.pretrain.corpus import ideal_answer
 from training.choices import RoundStatus
 from training.models import Round
-from training.simulation.preference import hidden_value, ranking_draw
+from training.simulation.preference import DEFAULT_SCALE, hidden_value, ranking_draw
 
 SKIP_SHARE = 0.02
 SKIP_REASON = "I do not understand the question."
@@ -69,7 +69,7 @@ def simulate(
     num_rankings: int | None,
     num_demonstrations: int,
     seed: int,
-    scale: float | None = None,
+    scale: float = DEFAULT_SCALE,
     per_minute: float | None = None,
     until_round: int | None = None,
     patience_seconds: float = 0.0,
@@ -141,7 +141,7 @@ def _turn(
     labeler: User,
     kind: str,
     seed: int,
-    scale: float | None,
+    scale: float,
     done: Simulated,
 ) -> bool:
     """One assignment of one labeler; False when there is none for them."""
@@ -163,8 +163,7 @@ def _turn(
             done.num_demonstrations += 1
         else:
             values = [hidden_value(prompt.text_last, texts[pk]) for pk in ids]
-            extra = {} if scale is None else {"scale": scale}
-            groups = ranking_draw(values, rng, **extra)
+            groups = ranking_draw(values, scale, rng)
             order = [[ids[place] for place in group] for group in groups]
             _submit(assignment, labeler, {"order": order})
             done.num_rankings += 1

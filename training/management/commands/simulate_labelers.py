@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from annotation.models import Project
 from training.simulation.labelers import agreement_measure, labelers_ensure, simulate
+from training.simulation.preference import DEFAULT_SCALE
 from training.terminal import ProgressBar
 
 DEFAULT_RANKINGS = 300
@@ -23,7 +24,12 @@ class Command(BaseCommand):
         )
         parser.add_argument("--demonstrations", type=int, default=0, help="written first")
         parser.add_argument("--seed", type=int, default=1)
-        parser.add_argument("--scale", type=float, help="noise: larger means more disagreement")
+        parser.add_argument(
+            "--scale",
+            type=float,
+            default=DEFAULT_SCALE,
+            help="noise: larger means more disagreement (default %(default)s)",
+        )
         parser.add_argument("--rate", type=float, help="judgements per minute, all together")
         parser.add_argument("--until-round", type=int, help="stop when this round is over")
         parser.add_argument(
