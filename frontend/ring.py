@@ -15,7 +15,7 @@ DEFAULT_STEPS = tuple(step for step in RoundStep if step != RoundStep.SFT)
 
 @dataclass(frozen=True, slots=True)
 class Arc:
-    """`state` is done, alive, waiting or bad; `filled` is how much of the arc is drawn, in units."""
+    """`state` is done, alive, waiting or bad; `filled` units of the arc's `length` are drawn."""
 
     name: str
     title: str

@@ -6,6 +6,8 @@ from frontend.remedies import remedy_for
 
 register = template.Library()
 
+NOTHING = "\N{EN DASH}"
+
 STATE_WORDS = {
     "queued": "Queued",
     "running": "Running",
@@ -37,12 +39,12 @@ def state_tag(state: str) -> dict[str, str]:
 @register.filter
 def decimal(value: Any, digits: int = 2) -> str:
     """A number with so many digits, or a dash where there is none."""
-    return f"{value:.{digits}f}" if _is_number(value) else "–"
+    return f"{value:.{digits}f}" if _is_number(value) else NOTHING
 
 
 @register.filter
 def signed(value: Any, digits: int = 2) -> str:
-    return f"{value:+.{digits}f}" if _is_number(value) else "–"
+    return f"{value:+.{digits}f}" if _is_number(value) else NOTHING
 
 
 def _is_number(value: Any) -> bool:

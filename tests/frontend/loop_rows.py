@@ -1,4 +1,4 @@
-"""Rows of a loop that has turned, for pages to show: one SFT round, one PPO round, one failed run."""
+"""Rows of a loop that has turned, for pages to show: an SFT round, a PPO round, a failed run."""
 
 import uuid
 from dataclasses import dataclass

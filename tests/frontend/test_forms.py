@@ -30,9 +30,9 @@ def test_prompts_are_pasted(admin: Client, project: Project) -> None:
 
 
 def test_prompts_come_from_a_file(admin: Client, project: Project) -> None:
-    file = SimpleUploadedFile("prompts.jsonl", '\ufeff{"prompt": "Wie geht’s?"}\n'.encode())
+    file = SimpleUploadedFile("prompts.jsonl", '\ufeff{"prompt": "Süß?"}\n'.encode())
     assert "1 prompts imported" in import_lines(admin, file=file)
-    assert project.prompts.get().messages[0]["content"] == "Wie geht’s?"
+    assert project.prompts.get().messages[0]["content"] == "Süß?"
 
 
 def test_bad_lines_are_shown_by_number_and_nothing_is_stored(

@@ -1,0 +1,316 @@
+"""The pages in a real browser: by keyboard alone, by mouse, on a phone, and when things fail."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+import frontend
+from annotation.models import Assignment, Completion, Demonstration, Project, Prompt, Ranking
+from tests.factories import demonstration_task_make, ranking_task_make
+from tests.frontend.conftest import OpenPage
+from tests.frontend.loop_rows import LoopRows, loop_rows_make
+
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+
+RANK = "/projects/project/work/ranking/"
+WRITE = "/projects/project/work/demonstration/"
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def submit_button(page: Page):
+    return page.get_by_role("button", name=re.compile("^Submit"))
+
+
+def places(page: Page) -> list[str]:
+    """The order as the tray shows it: one string of letters for each place."""
+    groups = page.locator("[data-drop-group]").all()
+    return ["".join(group.locator(".letter").all_inner_texts()) for group in groups]
+
+
+def by_letters(groups: list[str]) -> list[list[int]]:
+    """What the letters stand for in Bob's one assignment."""
+    shown = Assignment.objects.get().shown_order
+    return [sorted(shown[ord(letter) - 65] for letter in group) for group in groups]
+
+
+def stored_order() -> list[list[int]]:
+    return [sorted(group) for group in Ranking.objects.get().order]
+
+
+def idle(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Nothing to do right now")).to_be_visible()
+
+
+def test_ranking_by_keyboard_alone_with_a_tie(
+    open_page: OpenPage, bob: User, project: Project
+) -> None:
+    ranking_task_make(project, num_completions=4)
+    page = open_page(bob, RANK)
+    expect(submit_button(page)).to_be_disabled()
+    assert places(page) == []
+    press(page, "Control+Enter")
+    assert not Ranking.objects.exists(), "no order is accepted by default"
+    press(page, "c", "1", "Shift+D")
+    assert places(page) == ["C", "AD"]
+    expect(page.locator("[data-why]")).to_have_text("Still to place: B.")
+    expect(page.locator("[data-live]")).to_have_text("D is 2nd, tied with A. Still to place: B.")
+    press(page, "b")
+    expect(submit_button(page)).to_be_enabled()
+    press(page, "Enter")
+    idle(page)
+    assert stored_order() == by_letters(["C", "AD", "B"])
+    assert (Ranking.objects.get().seconds_spent or 0) > 0
+
+
+def test_an_order_is_changed_by_keyboard(open_page: OpenPage, bob: User, project: Project) -> None:
+    ranking_task_make(project, num_completions=4)
+    page = open_page(bob, RANK)
+    press(page, "a", "b", "c", "d", "Alt+ArrowUp")
+    assert places(page) == ["A", "B", "D", "C"]
+    press(page, "b", "Alt+ArrowUp")
+    assert places(page) == ["B", "A", "D", "C"]
+    press(page, "c", "=")
+    assert places(page) == ["B", "A", "DC"]
+    press(page, "Alt+ArrowUp")
+    assert places(page) == ["B", "A", "C", "D"]
+    press(page, "Control+z", "=", "Backspace")
+    assert places(page) == ["B", "A", "D"]
+    press(page, "a", "Delete")
+    assert places(page) == ["B", "D"]
+    press(page, "ArrowDown", "ArrowDown", "Space")
+    assert places(page) == ["B", "D", "C"]
+    press(page, "Tab", "Tab", "Tab")
+    assert page.evaluate("document.activeElement !== document.body")
+
+
+def test_nine_answers_fit_nine_keys(open_page: OpenPage, bob: User, project: Project) -> None:
+    ranking_task_make(project, num_completions=9)
+    page = open_page(bob, RANK)
+    press(page, *"987654321", "Enter")
+    idle(page)
+    assert stored_order() == by_letters(list("IHGFEDCBA"))
+
+
+def test_ranking_by_mouse(open_page: OpenPage, bob: User, project: Project) -> None:
+    ranking_task_make(project, num_completions=4)
+    page = open_page(bob, RANK)
+    cards = page.locator(".card")
+    cards.nth(1).locator(".prose").click()
+    cards.nth(0).click()
+    cards.nth(2).get_by_role("button", name="= Tie with A").click()
+    assert places(page) == ["B", "AC"]
+    # Drag the card D by its head onto the first place: a tie.
+    target = page.locator("[data-drop-group]").first
+    drag(page, cards.nth(3).locator(".card-place"), target)
+    assert places(page) == ["BD", "AC"]
+    page.get_by_role("button", name="Give D its own place").click()
+    page.get_by_role("button", name="Move D up").click()
+    assert places(page) == ["D", "B", "AC"]
+    cards.nth(3).click()
+    assert places(page) == ["B", "AC"]
+    page.get_by_role("button", name="Undo").click()
+    submit_button(page).click()
+    idle(page)
+    assert stored_order() == by_letters(["D", "B", "AC"])
+
+
+def drag(page: Page, source, target) -> None:
+    start, end = source.bounding_box(), target.bounding_box()
+    page.mouse.move(start["x"] + 5, start["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(end["x"] + end["width"] / 2, end["y"] + end["height"] / 2, steps=5)
+    page.mouse.up()
+
+
+def test_skip_with_a_reason_leads_to_the_next(
+    open_page: OpenPage, bob: User, project: Project
+) -> None:
+    first, second = (ranking_task_make(project) for _ in range(2))
+    page = open_page(bob, RANK)
+    first_answer = page.locator(".card .prose").first.inner_text()
+    press(page, "s", "2", "Enter")
+    expect(page.locator(".card .prose").first).not_to_have_text(first_answer)
+    skipped = Assignment.objects.get(task=first)
+    assert (skipped.status, skipped.skip_reason) == ("skipped", "I do not know enough to judge it")
+    press(page, "s", "5")
+    page.keyboard.type("Two of them are the same")
+    press(page, "Enter")
+    idle(page)
+    assert Assignment.objects.get(task=second).skip_reason == "Two of them are the same"
+
+
+def test_new_work_appears_by_itself(open_page: OpenPage, bob: User, project: Project) -> None:
+    page = open_page(bob, RANK)
+    idle(page)
+    ranking_task_make(project)
+    expect(page.locator(".card")).to_have_count(3, timeout=15_000)
+
+
+def test_a_demonstration_is_written_and_its_draft_survives_a_reload(
+    open_page: OpenPage, bob: User, project: Project
+) -> None:
+    demonstration_task_make(project)
+    page = open_page(bob, WRITE)
+    expect(submit_button(page)).to_be_disabled()
+    page.keyboard.type("Water it twice a week, s and ? included.")
+    expect(page.get_by_text("9 words")).to_be_visible()
+    expect(page.get_by_text("Draft saved")).to_be_visible()
+    assert Assignment.objects.get().draft == {"text": "Water it twice a week, s and ? included."}
+    page.reload()
+    expect(page.get_by_label("Your answer")).to_have_value(re.compile("^Water it twice"))
+    press(page, "End", "!", "Control+Enter")
+    idle(page)
+    assert Demonstration.objects.get().completion.text.endswith("included.!")
+
+
+def test_nothing_is_lost_while_the_server_is_away(
+    open_page: OpenPage, bob: User, project: Project
+) -> None:
+    ranking_task_make(project)
+    page = open_page(bob, RANK)
+    page.route("**/api/v1/**", lambda route: route.abort())
+    press(page, "b", "a", "c", "Enter")
+    problem = page.get_by_role("alert")
+    expect(problem).to_contain_text("server_unreachable")
+    expect(problem).to_contain_text("Your work is kept on this device.")
+    assert places(page) == ["B", "A", "C"]
+    page.reload()
+    assert places(page) == ["B", "A", "C"], "the copy on this device"
+    page.unroute("**/api/v1/**")
+    press(page, "Enter")
+    idle(page)
+    assert stored_order() == by_letters(["B", "A", "C"])
+
+
+def test_a_lapsed_lease_is_taken_up_again(open_page: OpenPage, bob: User, project: Project) -> None:
+    ranking_task_make(project)
+    page = open_page(bob, RANK)
+    press(page, "b", "a", "c")
+    Assignment.objects.update(lease_expires_at=timezone.now() - timedelta(minutes=1))
+    press(page, "Enter")
+    expect(page.get_by_role("alert")).to_contain_text("assignment_expired")
+    page.get_by_role("button", name="Take it up again").click()
+    expect(page.get_by_role("alert")).to_be_hidden()
+    assert places(page) == ["B", "A", "C"]
+    press(page, "Enter")
+    idle(page)
+    assert Ranking.objects.count() == 1
+
+
+def test_a_second_submit_from_another_tab_stores_nothing_twice(
+    open_page: OpenPage, bob: User, project: Project
+) -> None:
+    ranking_task_make(project)
+    here, there = open_page(bob, RANK), open_page(bob, RANK)
+    for page in (here, there):
+        press(page, "a", "b", "c")
+    press(here, "Enter")
+    idle(here)
+    press(there, "Enter")
+    expect(there.get_by_role("alert")).to_contain_text("assignment_already_submitted")
+    there.get_by_role("button", name="Go on").click()
+    idle(there)
+    assert Ranking.objects.count() == 1
+
+
+def test_hostile_text_runs_nothing(open_page: OpenPage, bob: User, project: Project) -> None:
+    hostile = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script></script>"
+    ranking_task_make(project)
+    Prompt.objects.update(messages=[{"role": "user", "content": hostile}])
+    Completion.objects.update(text=hostile)
+    page = open_page(bob, RANK)
+    expect(page.locator(".card .prose").first).to_have_text(hostile)
+    expect(page.locator(".chat .prose")).to_have_text(hostile)
+    assert page.evaluate("window.hacked") is None
+
+
+PAGES = ["", "rounds/1/", "checkpoints/", "answers/", "prompts/", "members/", "settings/"]
+
+
+@pytest.fixture
+def whole_site(project: Project, bob: User) -> tuple[LoopRows, list[str]]:
+    rows = loop_rows_make(project, bob)
+    task = ranking_task_make(project, num_completions=4)
+    Completion.objects.filter(tasks=task).update(text="long " * 60 + "x" * 300)
+    demonstration_task_make(project)
+    run = f"runs/{rows.policy_run.pk}/"
+    paths = [f"/projects/project/{page}" for page in [*PAGES, run]]
+    return rows, ["/", "/account/", "/account/password/", RANK, WRITE, *paths]
+
+
+def test_no_page_scrolls_sideways_on_a_phone(
+    open_page: OpenPage, alice: User, whole_site: tuple[LoopRows, list[str]]
+) -> None:
+    page = open_page(alice, "/", width=360, height=740)
+    for path in whole_site[1]:
+        page.goto(path)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 360, f"{path} is {width} px wide"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_passes_the_accessibility_audit(
+    scheme: Literal["light", "dark"],
+    open_page: OpenPage,
+    alice: User,
+    whole_site: tuple[LoopRows, list[str]],
+) -> None:
+    source = Path(frontend.__path__[0], "node_modules/axe-core/axe.min.js").read_text()
+    page = open_page(alice, "/")
+    page.emulate_media(color_scheme=scheme)
+    found = []
+    for path in whole_site[1]:
+        page.goto(path)
+        page.evaluate(source)
+        result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        for violation in result["violations"]:
+            nodes = [node["html"][:160] for node in violation["nodes"][:3]]
+            found.append(f"{path}: {violation['id']}: {nodes}")
+    assert found == [], "\n".join(found)
+
+
+def test_a_person_logs_in_and_reaches_the_work(
+    open_page: OpenPage, bob: User, project: Project
+) -> None:
+    ranking_task_make(project)
+    page = open_page(None, RANK)
+    page.get_by_label("Username").fill("bob")
+    page.get_by_label("Password").fill("correct horse")
+    press(page, "Enter")
+    expect(page.locator(".card")).to_have_count(3)
+    press(page, "?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    press(page, "Escape")
+    page.get_by_role("group").filter(has_text="bob").locator("summary").click()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+def test_the_dashboard_follows_the_loop(
+    open_page: OpenPage, alice: User, whole_site: tuple[LoopRows, list[str]]
+) -> None:
+    run = whole_site[0].policy_run
+    run.round.__class__.objects.filter(number=1).update(
+        status="running", finished_at=None, step="policy"
+    )
+    run.__class__.objects.filter(pk=run.pk).update(
+        status="queued", finished_at=None, progress_done=10, progress_total=100
+    )
+    page = open_page(alice, "/projects/project/")
+    expect(page.locator(".loop-steps .alive")).to_contain_text("10 %")
+    page.locator("#live-work a").first.focus()
+    run.__class__.objects.filter(pk=run.pk).update(progress_done=60)
+    expect(page.locator(".loop-steps .alive")).to_contain_text("60 %", timeout=6_000)
+    assert page.evaluate("document.activeElement.tagName") == "A", "the focus stays"
+    page.goto(f"/projects/project/runs/{run.pk}/")
+    expect(page.locator(".curve")).to_have_count(1)
