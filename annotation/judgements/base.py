@@ -15,7 +15,8 @@ from rest_framework import serializers
 
 from annotation.models import Assignment, Project, Task
 
-EXPORT_CHUNK = 500
+# SQLite takes no more than 1,000 values in a condition: nine completions for each ranking.
+EXPORT_CHUNK = 100
 
 
 class JudgementKind(ABC):
