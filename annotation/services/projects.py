@@ -84,7 +84,7 @@ def membership_set(
         raise InvalidInput(
             f"{role!r} is not a role; choose one of {', '.join(Role.values)}.", role=str(role)
         )
-    Project.objects.select_for_update().get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     membership = Membership.objects.filter(project=project, user=user).first()
     if membership is None:
         membership = save_new(Membership(project=project, user=user, role=role))
@@ -110,7 +110,7 @@ def membership_remove(*, actor: User | None, project: Project, user: User) -> No
 
     Raises NotFound, LastAdmin.
     """
-    Project.objects.select_for_update().get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     membership = Membership.objects.filter(project=project, user=user).first()
     if membership is None:
         raise NotFound(f"{user.get_username()} is not a member of {project.slug}.")

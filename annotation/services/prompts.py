@@ -44,8 +44,9 @@ def prompts_import(
     """
     prompts = _parse(project, lines)
     with transaction.atomic():
-        # Serializes imports into one project: no prompt can be stored twice in between.
-        Project.objects.select_for_update().get(pk=project.pk)
+        # Serializes imports into one project: no prompt can be stored twice in between. Not a
+        # key lock, so that labelers' rows that point at the project need not wait.
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         new = list(_without_known(project, prompts))
         Prompt.objects.bulk_create(new, batch_size=CHUNK)
         result = PromptImportResult(created=len(new), duplicates=len(prompts) - len(new))

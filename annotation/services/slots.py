@@ -23,7 +23,7 @@ def slot_free(task_id: int) -> None:
 
 def task_lock(task_id: int) -> Task:
     """Whoever changes an assignment holds its task's lock first: one order, so no deadlock."""
-    return Task.objects.select_for_update().get(pk=task_id)
+    return Task.objects.select_for_update(no_key=True).get(pk=task_id)
 
 
 def task_close_if_done(task: Task) -> None:

@@ -74,7 +74,7 @@ def demonstration_tasks_ensure(*, project: Project) -> int:
 
     Returns how many were made. Safe to repeat and to run twice at once.
     """
-    project = Project.objects.select_for_update().get(pk=project.pk)
+    project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     if DEMONSTRATION not in project.kinds:
         return 0
     existing = demonstration_tasks(project)

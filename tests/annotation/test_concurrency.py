@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
@@ -23,6 +24,7 @@ from annotation.services.assignments import (
     assignment_submit,
     assignments_expire,
 )
+from annotation.services.prompts import prompts_import
 from tests.factories import labeler_make, ranking_task_make
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -162,3 +164,23 @@ def test_expiry_racing_with_claims_and_skips_keeps_the_count_exact(project, tmp_
         at_once(sweep, sweep, *(lambda user=user: label(user) for user in labelers))
         [tasks] = at_once(claims_per_task)
     assert all(claims == live <= wanted for claims, live, wanted, _ in tasks)
+
+
+def test_nobody_waits_for_a_long_import_on_postgresql(project, bob):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    ranking_task_make(project)
+    claimed = threading.Event()
+
+    def slow_import() -> bool:
+        with transaction.atomic():
+            prompts_import(actor=None, project=project, lines=['{"prompt": "A"}'])
+            # The import's locks are held until the claim is through, or the test fails.
+            return claimed.wait(timeout=20)
+
+    def claim() -> None:
+        sleep(0.3)
+        assignment_claim(project=project, annotator=bob)
+        claimed.set()
+
+    assert at_once(slow_import, claim)[0]
