@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -8,7 +9,7 @@ from annotation.errors import InvalidInput
 from annotation.models import Project
 from annotation.services.audit import audit_record
 from training.algorithms.methods import method_list
-from training.errors import MethodUnknown
+from training.errors import ConfigInvalid, MethodUnknown
 from training.models import LoopSettings
 from training.services.configs import method_find, run_config
 from training.strategies import strategy_get
@@ -52,7 +53,23 @@ def _validate(settings: LoopSettings) -> None:
         raise MethodUnknown(
             f"{method.name!r} does not train a policy; choose one of: {known}.", value=method.name
         )
+    _sampling_validate(settings)
     for name, values in settings.overrides.items():
         if not isinstance(values, dict):
             raise InvalidInput(f"overrides[{name!r}] must be an object.", field="overrides")
         run_config(settings, method_find(name))
+
+
+def _sampling_validate(settings: LoopSettings) -> None:
+    """Every sampling setting must mean something to the method that samples for ranking."""
+    for method in method_list("sample"):
+        fields = {field.name for field in dataclasses.fields(method.config)}
+        if unknown := sorted(settings.sampling.keys() - fields):
+            raise ConfigInvalid(
+                f"sampling: {unknown[0]!r} is no field of {method.name}; known: "
+                f"{', '.join(sorted(fields))}.",
+                field=unknown[0],
+                value=settings.sampling[unknown[0]],
+                expectation="a field of the sampling method",
+            )
+        run_config(settings, method)
