@@ -4,7 +4,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.contrib.messages.views import SuccessMessageMixin
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils import timezone
@@ -15,6 +15,7 @@ from annotation.errors import NotFound
 from annotation.models import ApiToken
 from annotation.services.tokens import token_create, token_revoke
 from frontend.forms import TokenForm
+from frontend.views.requests import UserRequest
 
 
 class SignIn(LoginView):
@@ -31,7 +32,7 @@ class PasswordChange(SuccessMessageMixin, PasswordChangeView):
 @login_required
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def account_page(request: HttpRequest) -> HttpResponse:
+def account_page(request: UserRequest) -> HttpResponse:
     """A new token's clear text is in the answer to the POST and nowhere else."""
     form = TokenForm(request.POST or None)
     context: dict[str, Any] = {"form": form, "created": None}
@@ -45,7 +46,7 @@ def account_page(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def token_end(request: HttpRequest, token_id: int) -> HttpResponse:
+def token_end(request: UserRequest, token_id: int) -> HttpResponse:
     try:
         token = token_revoke(user=request.user, token_id=token_id)
     except NotFound as error:

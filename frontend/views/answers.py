@@ -1,9 +1,10 @@
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
 from annotation.choices import Role
 from annotation.models import Project
 from frontend.views.project_page import project_page, render_project
+from frontend.views.requests import UserRequest
 from training.selectors.answers import answers_checkpoints, answers_side_by_side
 from training.selectors.checkpoints import checkpoint_list
 from training.selectors.loop import deployed_checkpoint_get
@@ -13,7 +14,7 @@ NUM_PROMPTS = 30
 
 @project_page(Role.REVIEWER)
 @require_safe
-def answers_page(request: HttpRequest, project: Project) -> HttpResponse:
+def answers_page(request: UserRequest, project: Project) -> HttpResponse:
     """Not for labelers: who reads here knows which policy wrote what."""
     checkpoints = answers_checkpoints(project)
     context = {
@@ -25,7 +26,7 @@ def answers_page(request: HttpRequest, project: Project) -> HttpResponse:
 
 @project_page(Role.REVIEWER)
 @require_safe
-def checkpoints_page(request: HttpRequest, project: Project) -> HttpResponse:
+def checkpoints_page(request: UserRequest, project: Project) -> HttpResponse:
     context = {
         "checkpoints": checkpoint_list(project),
         "deployed": deployed_checkpoint_get(project),

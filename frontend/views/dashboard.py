@@ -1,6 +1,6 @@
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
@@ -12,6 +12,7 @@ from annotation.selectors.progress import project_progress
 from frontend.charts import Chart, Series, chart
 from frontend.ring import ring
 from frontend.views.project_page import project_page, render_project
+from frontend.views.requests import UserRequest
 from training.choices import RUN_ACTIVE, RunStatus
 from training.selectors.loop import loop_status
 from training.selectors.rounds import Headline, RoundSummary, round_list
@@ -23,20 +24,20 @@ NUM_FAILURES = 3
 
 @project_page(Role.REVIEWER)
 @require_safe
-def dashboard_page(request: HttpRequest, project: Project) -> HttpResponse:
+def dashboard_page(request: UserRequest, project: Project) -> HttpResponse:
     context = _context(request, project)
     return render_project(request, project, "frontend/pages/dashboard.html", context, "project")
 
 
 @project_page(Role.REVIEWER)
 @require_safe
-def dashboard_live(request: HttpRequest, project: Project) -> HttpResponse:
+def dashboard_live(request: UserRequest, project: Project) -> HttpResponse:
     """The moving parts of the dashboard alone; the page asks for them every two seconds."""
     context = _context(request, project)
     return render(request, "frontend/partials/dashboard_live.html", context)
 
 
-def _context(request: HttpRequest, project: Project) -> dict[str, Any]:
+def _context(request: UserRequest, project: Project) -> dict[str, Any]:
     status = loop_status(project)
     rounds = round_list(project)
     runs = run_list(project)

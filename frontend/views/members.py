@@ -1,6 +1,6 @@
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -9,11 +9,12 @@ from annotation.models import Project
 from annotation.services.projects import membership_remove, membership_set
 from frontend.forms import MemberForm
 from frontend.views.project_page import project_page, refusals_as_messages, render_project
+from frontend.views.requests import UserRequest
 
 
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
-def members_page(request: HttpRequest, project: Project) -> HttpResponse:
+def members_page(request: UserRequest, project: Project) -> HttpResponse:
     form = MemberForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         user, role = form.cleaned_data["username"], form.cleaned_data["role"]
@@ -28,7 +29,7 @@ def members_page(request: HttpRequest, project: Project) -> HttpResponse:
 
 @project_page(Role.ADMIN)
 @require_POST
-def member_end(request: HttpRequest, project: Project, user_id: int) -> HttpResponse:
+def member_end(request: UserRequest, project: Project, user_id: int) -> HttpResponse:
     user = get_object_or_404(User, pk=user_id)
     with refusals_as_messages(request):
         membership_remove(actor=request.user, project=project, user=user)

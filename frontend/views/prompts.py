@@ -1,6 +1,6 @@
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
@@ -11,13 +11,14 @@ from annotation.selectors.access import role_of
 from annotation.services.prompts import PromptLinesInvalid, prompt_text_lines, prompts_import
 from frontend.forms import PromptImportForm
 from frontend.views.project_page import project_page, render_project
+from frontend.views.requests import UserRequest
 
 PAGE_SIZE = 50
 
 
 @project_page(Role.REVIEWER)
 @require_http_methods(["GET", "HEAD", "POST"])
-def prompts_page(request: HttpRequest, project: Project) -> HttpResponse:
+def prompts_page(request: UserRequest, project: Project) -> HttpResponse:
     form = PromptImportForm(request.POST or None, request.FILES or None)
     refusal = None
     if request.method == "POST":
@@ -36,7 +37,7 @@ def prompts_page(request: HttpRequest, project: Project) -> HttpResponse:
     return render_project(request, project, "frontend/pages/prompts.html", context, "prompts")
 
 
-def _import(request: HttpRequest, project: Project, text: str) -> HttpResponse:
+def _import(request: UserRequest, project: Project, text: str) -> HttpResponse:
     lines = prompt_text_lines(text)
     result = prompts_import(actor=request.user, project=project, lines=lines)
     known = f" {result.duplicates} were already here." if result.duplicates else ""
@@ -44,6 +45,6 @@ def _import(request: HttpRequest, project: Project, text: str) -> HttpResponse:
     return redirect("prompts", project.slug)
 
 
-def _require_admin(request: HttpRequest, project: Project) -> None:
+def _require_admin(request: UserRequest, project: Project) -> None:
     if role_of(request.user, project) != Role.ADMIN:
         raise PermissionDenied("Only an admin of the project may import prompts.")

@@ -1,11 +1,12 @@
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from annotation.choices import Role
 from annotation.models import Project
 from frontend.views.project_page import project_page, refusals_as_messages, render_project
+from frontend.views.requests import UserRequest
 from training.choices import Trigger
 from training.selectors.access import round_get_for
 from training.selectors.rounds import round_get
@@ -19,14 +20,14 @@ ACTIONS = {
 
 @project_page(Role.REVIEWER)
 @require_safe
-def round_page(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+def round_page(request: UserRequest, project: Project, number: int) -> HttpResponse:
     context = {"round": round_get(project, number)}
     return render_project(request, project, "frontend/pages/round.html", context, "project")
 
 
 @project_page(Role.ADMIN)
 @require_POST
-def round_begin(request: HttpRequest, project: Project) -> HttpResponse:
+def round_begin(request: UserRequest, project: Project) -> HttpResponse:
     with refusals_as_messages(request):
         started = round_start(project=project, actor=request.user, trigger=Trigger.MANUAL)
         messages.success(request, f"Round {started.number} has started.")
@@ -35,7 +36,7 @@ def round_begin(request: HttpRequest, project: Project) -> HttpResponse:
 
 @project_page(Role.ADMIN)
 @require_POST
-def round_act(request: HttpRequest, project: Project, number: int, action: str) -> HttpResponse:
+def round_act(request: UserRequest, project: Project, number: int, action: str) -> HttpResponse:
     if action not in ACTIONS:
         raise Http404
     service, words = ACTIONS[action]

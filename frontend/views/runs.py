@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
@@ -10,6 +10,7 @@ from annotation.choices import Role
 from annotation.errors import NotFound
 from annotation.models import Project
 from frontend.views.project_page import project_page, refusals_as_messages, render_project
+from frontend.views.requests import UserRequest
 from training.choices import RUN_ACTIVE, RUN_STOPPED
 from training.models import Run
 from training.selectors.runs import run_curves, run_list
@@ -24,7 +25,7 @@ ACTIONS = {
 
 @project_page(Role.REVIEWER)
 @require_safe
-def run_page(request: HttpRequest, project: Project, run_id: int) -> HttpResponse:
+def run_page(request: UserRequest, project: Project, run_id: int) -> HttpResponse:
     run = _run(project, run_id)
     context = _context(run) | {
         "config": json.dumps(run.config, indent=2, sort_keys=True),
@@ -35,7 +36,7 @@ def run_page(request: HttpRequest, project: Project, run_id: int) -> HttpRespons
 
 @project_page(Role.REVIEWER)
 @require_safe
-def run_live(request: HttpRequest, project: Project, run_id: int) -> HttpResponse:
+def run_live(request: UserRequest, project: Project, run_id: int) -> HttpResponse:
     """The run's state alone; the page asks for it every two seconds while the run is active."""
     context = _context(_run(project, run_id)) | {"project": project}
     return render(request, "frontend/partials/run_live.html", context)
@@ -43,13 +44,13 @@ def run_live(request: HttpRequest, project: Project, run_id: int) -> HttpRespons
 
 @project_page(Role.REVIEWER)
 @require_safe
-def run_points(request: HttpRequest, project: Project, run_id: int) -> HttpResponse:
+def run_points(request: UserRequest, project: Project, run_id: int) -> HttpResponse:
     return JsonResponse(run_curves(_run(project, run_id)))
 
 
 @project_page(Role.ADMIN)
 @require_POST
-def run_act(request: HttpRequest, project: Project, run_id: int, action: str) -> HttpResponse:
+def run_act(request: UserRequest, project: Project, run_id: int, action: str) -> HttpResponse:
     if action not in ACTIONS:
         raise Http404
     service, words = ACTIONS[action]

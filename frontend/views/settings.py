@@ -1,6 +1,6 @@
 from django.contrib import messages
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
@@ -10,13 +10,14 @@ from annotation.models import Project
 from annotation.services.projects import project_update
 from frontend.forms import LoopSettingsForm, ProjectForm
 from frontend.views.project_page import project_page, render_project
+from frontend.views.requests import UserRequest
 from training.selectors.loop import loop_settings_get
 from training.services.settings import loop_settings_update
 
 
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
-def settings_page(request: HttpRequest, project: Project) -> HttpResponse:
+def settings_page(request: UserRequest, project: Project) -> HttpResponse:
     """Two forms, one button: what people see of the project, and how its loop turns."""
     posted = request.POST or None
     # Copies for the forms: a model form writes into its instance even when it is refused.
@@ -38,7 +39,7 @@ def settings_page(request: HttpRequest, project: Project) -> HttpResponse:
 
 @transaction.atomic
 def _save(
-    request: HttpRequest, project: Project, about: ProjectForm, loop: LoopSettingsForm
+    request: UserRequest, project: Project, about: ProjectForm, loop: LoopSettingsForm
 ) -> None:
     project_update(actor=request.user, project=project, **about.cleaned_data)
     loop_settings_update(actor=request.user, project=project, **loop.cleaned_data)

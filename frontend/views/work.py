@@ -1,7 +1,7 @@
 from itertools import groupby
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
@@ -16,6 +16,7 @@ from annotation.selectors.assignments import assignment_present
 from annotation.selectors.queue import WorkItem, work_list
 from annotation.services.assignments import assignment_claim
 from frontend.views.project_page import project_page
+from frontend.views.requests import UserRequest
 
 # Stored word for word as the reason of the skip.
 SKIP_REASONS = (
@@ -29,7 +30,7 @@ SKIP_REASONS = (
 @login_required
 @never_cache
 @require_safe
-def work_page(request: HttpRequest) -> HttpResponse:
+def work_page(request: UserRequest) -> HttpResponse:
     items = work_list(user=request.user)
     groups = [
         _group(request, project, list(of_project))
@@ -38,7 +39,7 @@ def work_page(request: HttpRequest) -> HttpResponse:
     return render(request, "frontend/pages/work.html", {"groups": groups})
 
 
-def _group(request: HttpRequest, project: Project, items: list[WorkItem]) -> dict[str, object]:
+def _group(request: UserRequest, project: Project, items: list[WorkItem]) -> dict[str, object]:
     role = role_of(request.user, project)
     may_review = role is not None and role.includes(Role.REVIEWER)
     return {"project": project, "work": items, "may_review": may_review}
@@ -46,7 +47,7 @@ def _group(request: HttpRequest, project: Project, items: list[WorkItem]) -> dic
 
 @project_page(Role.LABELER)
 @require_safe
-def judge_page(request: HttpRequest, project: Project, kind: str) -> HttpResponse:
+def judge_page(request: UserRequest, project: Project, kind: str) -> HttpResponse:
     """Claims on GET: a claim returns what the person already holds, so a reload changes nothing."""
     try:
         judgement = kind_get(kind)

@@ -199,6 +199,7 @@ function toggleTray(event: Event): void {
   const button = event.currentTarget as HTMLElement;
   const open = button.getAttribute("aria-expanded") !== "true";
   button.setAttribute("aria-expanded", String(open));
+  button.textContent = open ? "Close" : "Edit";
   find("[data-tray-box]").classList.toggle("open", open);
 }
 
