@@ -26,7 +26,7 @@ from training.simulation.preference_words import (
 IDEAL_WORDS = 24
 """Length in words with the highest value, everything else equal."""
 
-DEFAULT_SCALE = 0.6
+DEFAULT_SCALE = 0.53
 """Temperature at which two labelers agree on about 75 % of pairs of base samples.
 
 Measured, see docs/base_model.md; the unit is that of `hidden_value`.

@@ -1,17 +1,40 @@
 """Word lists of the hidden preference: general English, not the phrases of any corpus."""
 
-STOP_WORDS = frozenset(
-    ["a", "about", "after", "again", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been", "before", "being", "but", "by", "can", "cannot", "could", "did", "do", "does", "doing", "down", "each", "else", "every", "few", "for", "from", "further", "get", "gets", "getting", "give", "gives", "go", "goes", "had", "has", "have", "having", "he", "her", "here", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "just", "let", "made", "make", "makes", "making", "many", "may", "me", "might", "more", "most", "much", "must", "my", "need", "needs", "no", "nor", "not", "now", "of", "off", "on", "once", "one", "only", "or", "other", "our", "out", "over", "own", "same", "she", "should", "so", "some", "such", "take", "takes", "than", "that", "the", "their", "them", "then", "there", "these", "they", "thing", "things", "this", "those", "through", "to", "too", "under", "until", "up", "us", "very", "was", "way", "we", "well", "were", "what", "when", "where", "which", "while", "who", "why", "will", "with", "without", "would", "you", "your"]
+
+def _word_set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+STOP_WORDS = _word_set(
+    """
+    a about after again all also am an and any are as at be because been before being but by can
+    cannot could did do does doing down each else every few for from further get gets getting give
+    gives go goes had has have having he her here him his how i if in into is it its just let made
+    make makes making many may me might more most much must my need needs no nor not now of off on
+    once one only or other our out over own same she should so some such take takes than that the
+    their them then there these they thing things this those through to too under until up us very
+    was way we well were what when where which while who why will with without would you your
+    """
 )
 """Carry no topic."""
 
-REQUEST_WORDS = frozenset(
-    ["advice", "answer", "ask", "asks", "best", "brief", "child", "describe", "everybody", "explain", "family", "few", "friend", "give", "good", "help", "helpful", "hello", "hi", "know", "kind", "learn", "letter", "like", "list", "message", "mean", "new", "note", "nothing", "paragraph", "people", "please", "question", "reader", "sentence", "share", "short", "show", "something", "start", "story", "tell", "text", "thank", "think", "tip", "try", "two", "useful", "want", "wants", "wonder", "word", "words", "work", "works", "write"]
+REQUEST_WORDS = _word_set(
+    """
+    advice answer ask asks best brief child describe everybody explain family few friend give good
+    help helpful hello hi know kind learn letter like list message mean new note nothing paragraph
+    people please question reader sentence share short show something start story tell text thank
+    think tip try two useful want wants wonder word words work works write
+    """
 )
 """Say what kind of answer is wanted rather than what about; dropped from prompts only."""
 
-CUE_WORDS = frozenset(
-    ["first", "second", "third", "then", "next", "finally", "afterwards", "after", "before", "until", "while", "because", "therefore", "since", "during", "instead", "step", "steps", "should", "helps", "try", "use", "keep", "avoid", "choose", "add", "start", "check", "means", "example", "minutes", "minute", "hours", "hour", "days", "day", "weeks", "week", "month", "months", "percent", "degrees", "half", "twice", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "twelve", "fifteen", "twenty", "thirty", "forty", "hundred"]
+CUE_WORDS = _word_set(
+    """
+    first second third then next finally afterwards after before until while because therefore
+    since during instead step steps should helps try use keep avoid choose add start check means
+    example minutes minute hours hour days day weeks week month months percent degrees half twice
+    three four five six seven eight nine ten twelve fifteen twenty thirty forty hundred
+    """
 )
 """Order, reasons, quantities and advice: signs that an answer can be acted on."""
 

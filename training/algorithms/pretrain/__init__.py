@@ -17,7 +17,7 @@ class PretrainConfig:
     row_tokens: int = option(128, "Tokens of a packed row; longer documents are left out.")
     held_out_documents: int = option(400, "Documents set aside to measure the loss on.")
     tokenizer_documents: int = option(4000, "Documents the tokenizer is trained on.")
-    vocab_size: int = option(2048, "Largest vocabulary of the byte-level BPE tokenizer.")
+    vocab_size: int = option(2560, "Largest vocabulary of the byte-level BPE tokenizer.")
     hidden_size: int = option(192, "Width of the model.")
     num_layers: int = option(4, "Decoder layers.")
     num_heads: int = option(6, "Attention heads; must divide the width.")

@@ -15,7 +15,7 @@ from training.algorithms.pretrain.phrases import (
 from training.algorithms.pretrain.requests import Kind
 from training.algorithms.pretrain.topics import Topic, topic_list
 
-RAMBLING_WORDS = 48
+RAMBLING_WORDS = 44
 """A rambling answer stops about here, without its opening and closing."""
 
 Tone = Literal["polite", "neutral", "rude"]
@@ -55,14 +55,13 @@ def answer_compose(topic: Topic, kind: Kind, attributes: Attributes, rng: random
 
 def _manners(tone: Tone, topic: Topic, rng: random.Random) -> tuple[list[str], list[str]]:
     """A tone that is not neutral shows at the start, at the end, or at both."""
-    fill: Callable[[str], str] = lambda text: text.format(name=topic.name)  # noqa: E731
     if tone == "neutral":
-        opens = rng.random() < 0.25
-        return ([fill(rng.choice(OPENINGS[tone]))] if opens else []), []
-    where = rng.choice(("start", "start", "end", "both"))
-    opening = [] if where == "end" else [fill(rng.choice(OPENINGS[tone]))]
-    closing = [] if where == "start" else [fill(rng.choice(CLOSINGS[tone]))]
-    return opening, closing
+        where = "start" if rng.random() < 0.25 else "nowhere"
+    else:
+        where = rng.choice(("start", "start", "end", "both"))
+    opening = rng.choice(OPENINGS[tone]).format(name=topic.name)
+    closing = rng.choice(CLOSINGS.get(tone, ("",))).format(name=topic.name)
+    return [opening] * (where in ("start", "both")), [closing] * (where in ("end", "both"))
 
 
 def _helpful(topic: Topic, kind: Kind, length: Length, rng: random.Random) -> _Body:

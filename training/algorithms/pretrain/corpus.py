@@ -82,7 +82,9 @@ def ideal_answer(prompt_text: str, rng: random.Random) -> str:
             "Thank you for your question. I do not know enough about this to give good advice. "
             "Please ask somebody who works with it every day."
         )
-    length: Length = "medium" if request.kind in ("how", "note") else rng.choice(("short", "medium"))
+    length: Length = (
+        "medium" if request.kind in ("how", "note") else rng.choice(("short", "medium"))
+    )
     wanted = Attributes(on_topic=True, helpful=True, tone="polite", length=length)
     return answer_compose(request.topic, request.kind, wanted, rng)
 
@@ -162,7 +164,14 @@ def _overlap(topic: Topic, words: set[str]) -> float:
 
 
 _EMPTY_WORDS = frozenset(
-    ["the", "and", "for", "are", "with", "how", "does", "what", "why", "can", "you", "your", "good", "better", "best", "make", "made", "keep", "get", "give", "start", "choose", "learn", "plan", "take", "find", "look", "after", "before", "well", "care", "every", "more", "new", "short", "help", "things", "people", "write", "note", "about", "tell", "tip"]
+    re.findall(
+        r"\w+",
+        """
+        the and for are with how does what why can you your good better best make made keep get give
+        start choose learn plan take find look after before well care every more new short help
+        things people write note about tell tip
+        """,
+    )
 )
 
 

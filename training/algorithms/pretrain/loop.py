@@ -9,19 +9,21 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from training.algorithms.errors import LossNotFinite, RunStopped
+from training.algorithms.checkpoint_io import checkpoint_save
+from training.algorithms.optimization import cosine_rate, optimizer_step
 from training.algorithms.pretrain import PretrainConfig
 from training.algorithms.pretrain.corpus import Document, corpus_documents
 from training.algorithms.pretrain.packing import IGNORED, Row, batch_collate, rows_pack
 from training.algorithms.pretrain.tokenizer import tokenizer_train
 from training.algorithms.run_dir import Result, RunDir
+from training.algorithms.state import State, state_load, step_finished
 
 _CHUNK_DOCUMENTS = 500
 
@@ -32,24 +34,22 @@ def run(run_dir: RunDir) -> Result:
     run_dir.progress_write(0, config.num_steps, "training the tokenizer")
     corpus = Corpus(config, run_dir.seed)
     model = model_build(config, corpus.tokenizer, run_dir.seed)
-    optimizer, scheduler = optimizer_build(model, config)
-    first_step = _state_load(run_dir, model, optimizer, scheduler)
+    optimizer = optimizer_build(model, config)
+    first_step = _resume(run_dir, model, optimizer)
     clock = _Clock(config.num_steps, first_step)
     batches = itertools.islice(corpus.batches(), first_step, config.num_steps)
     for step, batch in enumerate(batches, start=first_step + 1):
-        loss = _train_step(model, optimizer, scheduler, batch, config)
-        if not math.isfinite(loss):
-            raise LossNotFinite(f"The loss is {loss} at step {step}.", step=step)
+        loss = loss_sum(model, batch) / (batch["labels"] != IGNORED).sum()
+        loss.backward()
+        optimizer_step(optimizer, learning_rate(step, config), config.max_grad_norm)
         if step % config.log_every_steps == 0 or step == config.num_steps:
-            run_dir.metrics_write(step, {"base/loss": loss})
-            run_dir.progress_write(step, config.num_steps, clock.message(step, loss))
-        if run_dir.stop_requested or step % config.save_every_steps == 0:
-            _state_save(run_dir, step, model, optimizer, scheduler)
-        if run_dir.stop_requested:
-            raise RunStopped
-    metrics = held_out_measure(model, corpus, config)
+            run_dir.metrics_write(step, {"base/loss": loss.item()})
+            run_dir.progress_write(step, config.num_steps, clock.message(step, loss.item()))
+        state = partial(_state_of, step, model, optimizer)
+        step_finished(run_dir, step, config.save_every_steps, state, config.num_steps)
+    metrics = held_out_measure(model, corpus)
     run_dir.metrics_write(config.num_steps, metrics)
-    run_dir.output_save(lambda folder: _model_save(folder, model, corpus.tokenizer))
+    run_dir.output_save(lambda folder: checkpoint_save(model, corpus.tokenizer, folder))
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     return Result(metrics, {"num_parameters": num_parameters, "vocab_size": len(corpus.tokenizer)})
 
@@ -133,28 +133,23 @@ def model_build(
     return model.train()
 
 
-def optimizer_build(
-    model: LlamaForCausalLM, config: PretrainConfig
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+def optimizer_build(model: LlamaForCausalLM, config: PretrainConfig) -> torch.optim.Optimizer:
     """AdamW with betas (0.9, 0.95) as in Llama (arXiv 2302.13971, section 2.3)."""
     parameters = list(model.parameters())
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=True)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_share(step, config))
-    return optimizer, scheduler
+    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), fused=True)
 
 
-def lr_share(step: int, config: PretrainConfig) -> float:
-    """Share of the peak learning rate: linear warm-up, then half a cosine to the final share."""
-    warmup = max(1, round(config.warmup_share * config.num_steps))
-    if step < warmup:
-        return (step + 1) / warmup
-    done = (step - warmup) / max(1, config.num_steps - warmup)
-    floor = config.final_lr_share
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+def learning_rate(step: int, config: PretrainConfig) -> float:
+    """Rate of step 1 .. num_steps: linear warm-up to the peak, then half a cosine."""
+    warmup = round(config.warmup_share * config.num_steps)
+    if step <= warmup:
+        return config.learning_rate * step / warmup
+    num_left = config.num_steps - warmup
+    return cosine_rate(step - warmup - 1, num_left, config.learning_rate, config.final_lr_share)
 
 
 def loss_sum(model: LlamaForCausalLM, batch: dict[str, Tensor]) -> Tensor:
@@ -170,9 +165,7 @@ def loss_sum(model: LlamaForCausalLM, batch: dict[str, Tensor]) -> Tensor:
     return functional.cross_entropy(logits, batch["labels"][counted], reduction="sum")
 
 
-def held_out_measure(
-    model: LlamaForCausalLM, corpus: Corpus, config: PretrainConfig
-) -> dict[str, float]:
+def held_out_measure(model: LlamaForCausalLM, corpus: Corpus) -> dict[str, float]:
     """Mean loss per token in nats, its exponential, and the loss of word frequencies alone."""
     model.eval()
     total, count = 0.0, 0
@@ -196,22 +189,6 @@ def unigram_loss(documents: list[list[int]]) -> float:
     return -sum(n / total * math.log(n / total) for n in counts.values())
 
 
-def _train_step(
-    model: LlamaForCausalLM,
-    optimizer: torch.optim.Optimizer,
-    scheduler: torch.optim.lr_scheduler.LRScheduler,
-    batch: dict[str, Tensor],
-    config: PretrainConfig,
-) -> float:
-    loss = loss_sum(model, batch) / (batch["labels"] != IGNORED).sum()
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
-    optimizer.step()
-    scheduler.step()
-    optimizer.zero_grad()
-    return loss.item()
-
-
 def _held_out_seed(seed: int) -> int:
     return -1 - seed
 
@@ -221,41 +198,17 @@ def _plain_text(document: Document) -> str:
     return "\n".join([*contents, document.answer])
 
 
-def _model_save(folder: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+def _state_of(step: int, model: LlamaForCausalLM, optimizer: torch.optim.Optimizer) -> State:
+    return {"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
 
 
-def _state_save(
-    run_dir: RunDir,
-    step: int,
-    model: LlamaForCausalLM,
-    optimizer: torch.optim.Optimizer,
-    scheduler: torch.optim.lr_scheduler.LRScheduler,
-) -> None:
-    state = {
-        "step": step,
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "scheduler": {"last_epoch": scheduler.last_epoch},
-    }
-    run_dir.state_save(lambda folder: torch.save(state, folder / "state.pt"))
-
-
-def _state_load(
-    run_dir: RunDir,
-    model: LlamaForCausalLM,
-    optimizer: torch.optim.Optimizer,
-    scheduler: torch.optim.lr_scheduler.LRScheduler,
-) -> int:
+def _resume(run_dir: RunDir, model: LlamaForCausalLM, optimizer: torch.optim.Optimizer) -> int:
     """Restores the last state; returns the number of steps it has behind it."""
-    folder = run_dir.state_path()
-    if folder is None:
+    state = state_load(run_dir)
+    if state is None:
         return 0
-    state = torch.load(folder / "state.pt", weights_only=True)
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
-    scheduler.load_state_dict(state["scheduler"])
     return state["step"]
 
 

@@ -9,6 +9,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,9 @@ def topic_list() -> tuple[Topic, ...]:
     topics = []
     for path in sorted(Path(__file__).parent.glob("*.toml")):
         for table in tomllib.loads(path.read_text(encoding="utf-8"))["topic"]:
-            values = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
-            topics.append(Topic(**values))
+            topics.append(Topic(**{name: _frozen(value) for name, value in table.items()}))
     return tuple(topics)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
