@@ -200,6 +200,7 @@ def test_a_lapsed_lease_is_taken_up_again(open_page: OpenPage, bob: User, projec
     press(page, "Enter")
     expect(page.get_by_role("alert")).to_contain_text("assignment_expired")
     page.get_by_role("button", name="Take it up again").click()
+    expect(page.locator("[data-busy]")).to_have_count(0)
     expect(page.get_by_role("alert")).to_be_hidden()
     assert places(page) == ["B", "A", "C"]
     press(page, "Enter")
