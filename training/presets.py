@@ -19,9 +19,9 @@ EMBEDDED_OVERRIDES: dict[str, dict[str, Any]] = {
         "num_epochs": 4,
         "learning_rate": 2e-4,
         "value_learning_rate": 5e-4,
-        "kl_coefficient": 0.05,
-        "kl_target": 10.0,
-        "kl_horizon": 1000,
+        "kl_coefficient": 0.15,
+        "kl_target": 8.0,
+        "kl_horizon": 400,
     },
     # Several answers to each held-out prompt: smaller standard errors for little time.
     "evaluate": {"completions_per_prompt": 4},

@@ -41,7 +41,8 @@ def snapshot_create(*, project: Project, settings: LoopSettings) -> Snapshot:
     files = {name: _lines(records[name]) for name in FILES}
     snapshot_hash = _content_hash(files, settings)
     _files_write(snapshot_folder(snapshot_hash), files)
-    manifest = {name: _split_counts(records[name]) for name in FILES}
+    manifest: dict[str, Any] = {name: _split_counts(records[name]) for name in FILES}
+    manifest["held_out_percent"] = settings.held_out_percent
     try:
         with transaction.atomic():
             snapshot, created = Snapshot.objects.get_or_create(

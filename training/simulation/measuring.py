@@ -17,6 +17,7 @@ from training.models import LoopSettings, Round, Run, Sample
 from training.presets import embedded_preset
 from training.selectors.rounds import Headline, round_get
 from training.services.base_model import Report
+from training.services.doorbell import doorbell_silenced
 from training.services.inline import rounds_work
 from training.services.rounds import round_retry, round_start
 from training.services.settings import loop_settings_update
@@ -80,6 +81,11 @@ def plan_work(
     report_of: Callable[[Run], Report],
 ) -> Project:
     """Does whatever of the plan is not done yet, in this process. Raises MeasureFailed."""
+    with doorbell_silenced():
+        return _plan_work(plan, report, report_of)
+
+
+def _plan_work(plan: Plan, report: Report, report_of: Callable[[Run], Report]) -> Project:
     project = _project_ensure(plan)
     labelers = labelers_ensure(project=project, num=plan.num_labelers)
     for number in range(plan.num_rounds + 1):

@@ -21,7 +21,7 @@ Place = Callable[[float, float], tuple[float, float]]
 
 def report_markdown(measured: Sequence[Measured], *, command: str, chart: str, note: str) -> str:
     """A whole page: what was done, the table, the chart, how to read it."""
-    table = HEADER + "".join(_row(item) for item in measured)
+    table = HEADER + "".join(report_row(item) for item in measured)
     return f"""# The loop, measured
 
 Scripted labelers with one fixed hidden preference write demonstrations and rank four answers at a
@@ -46,7 +46,7 @@ over prompts.
 """
 
 
-def _row(item: Measured) -> str:
+def report_row(item: Measured) -> str:
     head = item.headline
     accuracy = (
         f"{_number(head.pair_accuracy)} ({_number(head.pair_accuracy_low)} to "

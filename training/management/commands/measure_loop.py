@@ -18,7 +18,7 @@ from training.simulation.measuring import (
     plan_measure,
     plan_work,
 )
-from training.simulation.measuring_report import report_markdown, report_svg
+from training.simulation.measuring_report import report_markdown, report_row, report_svg
 from training.terminal import ProgressBar
 
 
@@ -78,9 +78,5 @@ class Command(BaseCommand):
                 bar.close()
         rows = plan_measure(plan)
         for row in rows:
-            self.stdout.write(
-                f"seed {row.seed} round {row.round}: accuracy {row.headline.pair_accuracy:.3f}, "
-                f"hidden value {row.hidden_reference.value:.3f} -> {row.hidden_policy.value:.3f}, "
-                f"KL {row.headline.kl_to_reference:.1f}"
-            )
+            self.stdout.write(report_row(row), ending="")
         return rows
