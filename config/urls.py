@@ -1,7 +1,8 @@
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
+from annotation.api.views.missing import MissingApi
 from config.docs import OfflineSwaggerView
 
 urlpatterns = [
@@ -10,5 +11,6 @@ urlpatterns = [
     path("api/v1/docs/", OfflineSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
     path("api/v1/", include("annotation.api.urls")),
     path("api/v1/", include("training.api.urls")),
+    re_path(r"^api/", MissingApi.as_view()),
     path("", include("frontend.urls")),
 ]
