@@ -26,7 +26,7 @@ def sequences_collate(
 
 
 def groups_by_length(
-    lengths: Sequence[int], max_tokens: int, max_padding: float = 0.25, min_rows: int = 8
+    lengths: Sequence[int], max_tokens: int, max_padding: float = 0.1, min_rows: int = 8
 ) -> list[list[int]]:
     """Row indices in groups of similar length, each at most max_tokens once padded.
 

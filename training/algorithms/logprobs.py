@@ -5,6 +5,7 @@ positions and on the temperature. Prompt rows never reach the vocabulary project
 vocabulary projection runs in chunks.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ class TokenStatistics:
     logprobs: Tensor
     """[B, T] nats, at the given temperature"""
     entropies: Tensor
-    """[B, T] nats, detached"""
+    """[B, T] nats"""
 
 
 def hidden_states(model: Any, input_ids: Tensor) -> Tensor:
@@ -82,42 +83,53 @@ def completion_logprobs(
 
     Logits are divided by the sampling temperature before the softmax (Ziegler et al.'s policy.py).
     """
-    return completion_statistics(model, sequences, temperature, chunk_elements).logprobs
+
+    def logprobs(rows: Tensor, tokens: Tensor) -> Tensor:
+        logits = head_logits(model, rows) / temperature
+        return logits.gather(-1, tokens[:, None]).squeeze(-1) - logits.logsumexp(-1)
+
+    return _by_chunks(model, sequences, logprobs, chunk_elements)[0]
 
 
+@torch.no_grad()
 def completion_statistics(
     model: Any, sequences: Sequences, temperature: float, chunk_elements: int = CHUNK_ELEMENTS
 ) -> TokenStatistics:
-    """completion_logprobs and, detached, the entropies of the same distributions."""
+    """completion_logprobs and the entropies of the same distributions, without gradient."""
+
+    def both(rows: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        logits = head_logits(model, rows) / temperature
+        normalizer = logits.logsumexp(-1)
+        probabilities = (logits - normalizer[:, None]).exp()
+        entropies = normalizer - (probabilities * logits).sum(-1)
+        return logits.gather(-1, tokens[:, None]).squeeze(-1) - normalizer, entropies
+
+    return TokenStatistics(*_by_chunks(model, sequences, both, chunk_elements))
+
+
+def _by_chunks(
+    model: Any,
+    sequences: Sequences,
+    compute: Callable[[Tensor, Tensor], Tensor | tuple[Tensor, ...]],
+    chunk_elements: int,
+) -> list[Tensor]:
+    """Applies compute (rows [n, D], tokens [n] -> [n], ...) and puts its results at [B, T]."""
     rows = completion_rows(hidden_states(model, sequences.input_ids), sequences)
     tokens = completion_tokens(sequences)
     chunk = max(1, chunk_elements // model.get_output_embeddings().weight.shape[0])
-    parts = [
-        _chunk_statistics(model, rows[i : i + chunk], tokens[i : i + chunk], temperature, chunk)
-        for i in range(0, rows.shape[0], chunk)
+    # Of several chunks each is recomputed in the backward pass instead of keeping its logits.
+    is_recomputed = torch.is_grad_enabled() and rows.shape[0] > chunk
+    parts = []
+    for start in range(0, rows.shape[0], chunk):
+        part = rows[start : start + chunk], tokens[start : start + chunk]
+        if is_recomputed:
+            result = checkpoint(compute, *part, use_reentrant=False, preserve_rng_state=False)
+        else:
+            result = compute(*part)
+        parts.append(result if isinstance(result, tuple) else (result,))
+    return [
+        _scatter(torch.cat(each), sequences.completion_mask) for each in zip(*parts, strict=True)
     ]
-    logprobs = torch.cat([part[0] for part in parts])
-    entropies = torch.cat([part[1] for part in parts])
-    mask = sequences.completion_mask
-    return TokenStatistics(_scatter(logprobs, mask), _scatter(entropies, mask))
-
-
-def _chunk_statistics(
-    model: Any, rows: Tensor, tokens: Tensor, temperature: float, chunk: int
-) -> tuple[Tensor, Tensor]:
-    def compute(hidden: Tensor) -> tuple[Tensor, Tensor]:
-        logits = head_logits(model, hidden) / temperature
-        normalizer = logits.logsumexp(-1)
-        logprobs = logits.gather(-1, tokens[:, None]).squeeze(-1) - normalizer
-        with torch.no_grad():
-            probabilities = (logits - normalizer[:, None]).exp()
-            entropies = normalizer - (probabilities * logits).sum(-1)
-        return logprobs, entropies.detach()
-
-    # A full chunk is recomputed in the backward pass instead of keeping its logits.
-    if torch.is_grad_enabled() and rows.requires_grad and rows.shape[0] == chunk:
-        return checkpoint(compute, rows, use_reentrant=False, preserve_rng_state=False)
-    return compute(rows)
 
 
 def _scatter(values: Tensor, mask: Tensor) -> Tensor:
