@@ -51,8 +51,8 @@ class PretrainConfig:
 
 
 TINY = {
-    "num_steps": 40,
-    "rows_per_batch": 8,
+    "num_steps": 120,
+    "learning_rate": 1e-2,
     "held_out_documents": 60,
     "tokenizer_documents": 400,
     "vocab_size": 512,

@@ -68,7 +68,7 @@ class Corpus:
 
     def batches(self) -> Iterator[dict[str, Tensor]]:
         """Training batches without end."""
-        rows = rows_pack(self._train_documents(), self._config.row_tokens)
+        rows = rows_pack(self.train_documents(), self._config.row_tokens)
         return self._collate(rows)
 
     def held_out_batches(self) -> Iterator[dict[str, Tensor]]:
@@ -81,7 +81,7 @@ class Corpus:
             longest = max(sum(map(len, row)) for row in batch)
             yield batch_collate(batch, longest, self.tokenizer.pad_token_id)
 
-    def _train_documents(self) -> Iterator[list[int]]:
+    def train_documents(self) -> Iterator[list[int]]:
         documents = corpus_documents(self._seed, 1_000_000_000)
         while chunk := list(itertools.islice(documents, _CHUNK_DOCUMENTS)):
             for ids in self._encode(chunk):
