@@ -46,8 +46,12 @@ def completion_encode(tokenizer: Any, text: str) -> list[int]:
 
 
 def completion_decode(tokenizer: Any, token_ids: Sequence[int]) -> str:
-    """Text of a sampled completion, without special tokens."""
-    return tokenizer.decode(token_ids, skip_special_tokens=True).strip()
+    """Text of a sampled completion, without special tokens and without NUL.
+
+    A byte-level model may well sample NUL, which PostgreSQL refuses to store.
+    """
+    text = tokenizer.decode(token_ids, skip_special_tokens=True)
+    return text.replace("\x00", "\ufffd").strip()
 
 
 def plain_encode(tokenizer: Any, text: str) -> list[int]:
