@@ -67,13 +67,13 @@ def test_rows_that_finish_early_leave_and_change_nothing():
     with torch.no_grad():
         # EOS becomes likely, so that rows finish at different steps
         model.lm_head.weight[EOS] = 4 * model.lm_head.weight[:256].mean(0)
-    prompts, seeds = [[65, 66 + row] for row in range(16)], list(range(16))
-    together = _generate(model, prompts, seeds, max_new_tokens=40, temperature=2.0)
+    prompts, seeds = [[65, 66 + row] for row in range(40)], list(range(40))
+    together = _generate(model, prompts, seeds, max_new_tokens=60, temperature=2.0)
     alone = [
-        _generate(model, [p], [s], max_new_tokens=40, temperature=2.0)[0]
-        for p, s in zip(prompts, seeds, strict=True)
+        _generate(model, [p], [s], max_new_tokens=60, temperature=2.0)[0]
+        for p, s in zip(prompts[::4], seeds[::4], strict=True)
     ]
-    assert together == alone
+    assert together[::4] == alone
     assert len({len(completion.token_ids) for completion in together}) > 3
 
 
