@@ -1,13 +1,25 @@
 """The cast: Alice is admin of the project, Bob labels in it, Charlie has no business there."""
 
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.contrib.auth.models import User
+from playwright.sync_api import Browser, sync_playwright
 from rest_framework.test import APIClient
 
 from annotation.models import Project
 from tests.factories import labeler_make, project_make, user_make
+
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 
 
 @pytest.fixture
@@ -41,3 +53,15 @@ def api() -> Callable[[User | None], APIClient]:
         return client
 
     return client
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    assert path, "The browser tests need Chromium: make browser"
+    # Playwright's loop in this thread makes Django refuse the database otherwise.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()

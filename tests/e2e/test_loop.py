@@ -115,7 +115,7 @@ def test_labels_in_a_browser_become_the_policy_that_is_ranked_next(
     assert [len(group) for group in order] == [1, 1, 1, 1]
     tied = rank_by_keyboard(bob, installation, ["2", "Shift+1", "4", "3"])["order"]
     assert [len(group) for group in tied] == [2, 1, 1]
-    assert origin(api, order[0][0])["checkpoint"]["id"] == first["checkpoint_id"]
+    assert origin(api, order[0][0])["sample"]["checkpoint_id"] == first["checkpoint_id"]
     installation.manage(
         *("simulate_labelers", "--project", "demo", "--labelers", "4", "--seed", "1"),
         *("--rankings", str(RANKINGS_PER_ROUND)),
@@ -124,10 +124,12 @@ def test_labels_in_a_browser_become_the_policy_that_is_ranked_next(
     assert second["checkpoint_id"] != first["checkpoint_id"]
     assert second["manifest"]["rankings"], "the round trained on what was ranked"
 
-    # The pages now show what the round's own policy wrote, and rankings of it start round 2.
-    order = rank_by_keyboard(alice, installation, ["d", "c", "b", "a"])["order"]
+    # Alice still holds the task her page claimed before the round; what comes after it was written
+    # by the round's own policy, and rankings of it start round 2.
+    rank_by_keyboard(alice, installation, ["d", "c", "b", "a"])
+    order = rank_by_keyboard(alice, installation, ["b", "c", "d", "a"])["order"]
     for group in order:
-        assert origin(api, group[0])["checkpoint"]["id"] == second["checkpoint_id"]
+        assert origin(api, group[0])["sample"]["checkpoint_id"] == second["checkpoint_id"]
     installation.manage(
         *("simulate_labelers", "--project", "demo", "--labelers", "4", "--seed", "2"),
         *("--rankings", str(RANKINGS_PER_ROUND)),

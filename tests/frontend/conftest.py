@@ -1,7 +1,5 @@
 """Pages with something on them, and real browsers that look at them."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
 import frontend
@@ -17,14 +15,6 @@ from annotation.models import Project
 from frontend.build import main as frontend_build
 from tests.frontend.loop_rows import LoopRows, loop_rows_make
 
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 OpenPage = Callable[..., Page]
 
 
@@ -41,18 +31,6 @@ def built_frontend() -> None:
     sources = [*(folder / "src").rglob("*.ts"), *(folder / "styles").glob("*.css")]
     if not built.exists() or built.stat().st_mtime < max(file.stat().st_mtime for file in sources):
         frontend_build([])
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    assert path, "The browser tests need Chromium: make browser"
-    # Playwright's loop in this thread makes Django refuse the database otherwise.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
