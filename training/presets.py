@@ -11,7 +11,8 @@ EMBEDDED_SAMPLING: dict[str, Any] = {"temperature": 1.0, "max_new_tokens": 80}
 
 EMBEDDED_OVERRIDES: dict[str, dict[str, Any]] = {
     "sft": {"num_epochs": 4, "learning_rate": 3e-4, "batch_size": 8},
-    "reward_model": {"num_epochs": 4, "learning_rate": 3e-4, "batch_size": 16},
+    # Four epochs at 3e-4 overfit 240 rankings: held-out loss 0.71, above chance (0.69).
+    "reward_model": {"num_epochs": 2, "learning_rate": 2e-4, "batch_size": 16},
     "ppo": {
         "num_steps": 40,
         "batch_size": 64,
@@ -19,6 +20,7 @@ EMBEDDED_OVERRIDES: dict[str, dict[str, Any]] = {
         "num_epochs": 4,
         "learning_rate": 2e-4,
         "value_learning_rate": 5e-4,
+        # 0.05 with target 10 let 40 steps run to 26 nats, where all answers are alike.
         "kl_coefficient": 0.15,
         "kl_target": 8.0,
         "kl_horizon": 400,

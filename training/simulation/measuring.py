@@ -16,7 +16,7 @@ from training.choices import RoundStatus, RoundStep, SamplePurpose, Trigger
 from training.models import LoopSettings, Round, Run, Sample
 from training.presets import embedded_preset
 from training.selectors.rounds import Headline, round_get
-from training.services.base_model import Report
+from training.services.base_model import Report, base_checkpoint_get
 from training.services.doorbell import doorbell_silenced
 from training.services.inline import rounds_work
 from training.services.rounds import round_retry, round_start
@@ -45,8 +45,9 @@ class Plan:
 
     @property
     def slug(self) -> str:
-        """Names the plan and the preset: other numbers, another project."""
-        key = json.dumps([asdict(self), embedded_preset()], sort_keys=True)
+        """Names the plan, the preset and the base model: other numbers, another project."""
+        base = base_checkpoint_get().path
+        key = json.dumps([asdict(self), embedded_preset(), base], sort_keys=True)
         return f"measure-{self.seed}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
 
