@@ -59,6 +59,8 @@ class ClaimFolder:
 
 
 class FileQoS(virtual.QoS):
+    channel: "FileChannel"
+
     def ack(self, delivery_tag: str) -> None:
         super().ack(delivery_tag)
         self.channel.message_forget(delivery_tag)
