@@ -120,6 +120,7 @@ def model_build(
                 pad_token_id=tokenizer.pad_token_id,
             )
         )
+        weights_init(model)
     # top_k = 0 and top_p = 1: the distribution that is sampled is the one that is trained.
     model.generation_config = GenerationConfig(
         do_sample=True,
@@ -133,14 +134,29 @@ def model_build(
     return model.train()
 
 
+def weights_init(model: LlamaForCausalLM) -> None:
+    """Draws all matrices anew, for a model much narrower than those that 0.02 was chosen for.
+
+    1/sqrt(fan in) keeps the scale of what passes through. The projections back into the residual
+    stream start ten times smaller, so that each layer begins close to the identity. Against 0.02
+    everywhere this lowers the held-out loss after 350 steps from 1.72 to 1.11, docs/base_model.md.
+    """
+    for name, weight in model.named_parameters():
+        if "embed_tokens" in name:
+            torch.nn.init.normal_(weight, std=0.1)
+        elif weight.ndim == 2:
+            gain = 0.1 if "o_proj" in name or "down_proj" in name else 1.0
+            torch.nn.init.normal_(weight, std=gain / math.sqrt(weight.shape[1]))
+
+
 def optimizer_build(model: LlamaForCausalLM, config: PretrainConfig) -> torch.optim.Optimizer:
-    """AdamW with betas (0.9, 0.95) as in Llama (arXiv 2302.13971, section 2.3)."""
+    """AdamW with a longer memory of squares than Llama's 0.95: a batch here is 500 tokens."""
     parameters = list(model.parameters())
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), fused=True)
+    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), fused=True)
 
 
 def learning_rate(step: int, config: PretrainConfig) -> float:
