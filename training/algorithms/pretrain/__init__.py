@@ -12,7 +12,7 @@ from training.algorithms.methods import Method
 
 @dataclass(frozen=True, slots=True)
 class PretrainConfig:
-    num_steps: int = option(1500, "Optimizer steps; the time this takes is proportional to it.")
+    num_steps: int = option(1200, "Optimizer steps; the time this takes is proportional to it.")
     rows_per_batch: int = option(4, "Packed rows per step.")
     row_tokens: int = option(128, "Tokens of a packed row; longer documents are left out.")
     held_out_documents: int = option(400, "Documents set aside to measure the loss on.")
