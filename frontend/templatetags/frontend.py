@@ -47,6 +47,12 @@ def signed(value: Any, digits: int = 2) -> str:
     return f"{value:+.{digits}f}" if _is_number(value) else NOTHING
 
 
+@register.filter
+def compact(value: Any) -> str:
+    """Four significant digits, whatever the size of the number."""
+    return f"{value:.4g}" if _is_number(value) else NOTHING
+
+
 def _is_number(value: Any) -> bool:
     # A template gives "" for an attribute of nothing.
     return isinstance(value, int | float)

@@ -7,6 +7,7 @@ from annotation.models import Project
 from frontend.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Series, chart
 from frontend.remedies import REMEDIES, remedy_for
 from frontend.ring import GAP, ring
+from frontend.templatetags.frontend import compact
 from tests.factories import demonstration_make
 from tests.frontend.loop_rows import LoopRows
 from training.models import Round
@@ -84,3 +85,10 @@ def test_a_failed_round_is_marked_where_it_stopped(loop_rows: LoopRows) -> None:
 def test_every_remedy_is_a_sentence() -> None:
     for code in [*REMEDIES, "unknown_code"]:
         assert remedy_for(code).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(2.5000000000000023e-06, "2.5e-06"), (36.036, "36.04"), ("", "\u2013")]
+)
+def test_a_number_of_any_size_is_short(value: object, words: str) -> None:
+    assert compact(value) == words

@@ -17,7 +17,10 @@ class CurveBox {
     const response = await fetch(this.#box.dataset["curves"] ?? "");
     if (!response.ok || response.redirected) throw new Error(`status ${response.status}`);
     const curves = (await response.json()) as Curves;
-    for (const [name, points] of Object.entries(curves)) this.#draw(name, points);
+    for (const [name, points] of Object.entries(curves)) {
+      // One point is a number, not a curve; the page shows it among the results.
+      if (points.length > 1) this.#draw(name, points);
+    }
     find("[data-curves-empty]").hidden = this.#plots.size > 0;
   }
 
@@ -42,6 +45,12 @@ class CurveBox {
   }
 }
 
+/** A metric that stays the same up to rounding is drawn as a flat line, not as its rounding. */
+function valueRange(low: number, high: number): uPlot.Range.MinMax {
+  const isFlat = high - low <= 1e-6 * Math.max(Math.abs(low), Math.abs(high));
+  return isFlat ? [low - 0.5, high + 0.5] : uPlot.rangeNum(low, high, 0.1, true);
+}
+
 function options(width: number): uPlot.Options {
   const token = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name);
   const axis: uPlot.Axis = {
@@ -54,7 +63,7 @@ function options(width: number): uPlot.Options {
   return {
     width,
     height: HEIGHT,
-    scales: { x: { time: false } },
+    scales: { x: { time: false }, y: { range: (_, low, high) => valueRange(low, high) } },
     axes: [{ ...axis, size: 28 }, { ...axis, size: 56, values: (_, ticks) => ticks.map(compact) }],
     series: [
       { label: "step" },
