@@ -21,7 +21,7 @@ PREFERENDUM_RUN_LEASE_SECONDS = read_int("PREFERENDUM_RUN_LEASE_SECONDS", defaul
 PREFERENDUM_TICK_SECONDS = read_int("PREFERENDUM_TICK_SECONDS", default=5)
 # Zero lets torch decide, which is right on a machine that only trains.
 PREFERENDUM_TRAIN_THREADS = read_int("PREFERENDUM_TRAIN_THREADS", default=0, minimum=0)
-# The launcher of a training process, for instance "torchrun --nproc-per-node=4".
+# Stands for `python` before `-m training.algorithms...`, for instance "srun --gres=gpu:1 python".
 PREFERENDUM_LAUNCHER = env.str("PREFERENDUM_LAUNCHER", default="")
 
 # Django
