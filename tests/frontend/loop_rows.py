@@ -65,7 +65,8 @@ def loop_rows_make(project: Project, person: User) -> LoopRows:
     policy_run = run_make(second, "policy", "ppo")
     policy = checkpoint_make(policy_run, CheckpointKind.POLICY, "zz-policy-secret")
     RunParent.objects.create(run=policy_run, checkpoint=sft, role="reference")
-    Metric.objects.create(run=policy_run, name="policy/kl_to_reference", step=1, value=0.5)
+    for step, value in ((1, 0.5), (2, 0.7)):
+        Metric.objects.create(run=policy_run, name="policy/kl_to_reference", step=step, value=value)
     evaluation = run_make(second, "evaluate", "evaluate", result={"metrics": HEADLINE})
     for index, checkpoint in enumerate((sft, policy)):
         sample_make(evaluation, checkpoint, index, text=f"Held-out answer of {checkpoint.name}")

@@ -30,7 +30,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.usefixtures("file_database", "silence"),
 ]
-NUM_EPOCHS = 30
+# Long enough to be killed in the middle, also on a fast machine.
+NUM_EPOCHS = 60
 
 
 @pytest.fixture
@@ -69,11 +70,6 @@ def worker_start(run: Run) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=environment, start_new_session=True)
 
 
-def progress_of(run: Run) -> int:
-    run.refresh_from_db()
-    return run.progress_done
-
-
 def wait_for(condition, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -98,7 +94,6 @@ def test_a_worker_killed_in_mid_run_changes_nothing_in_the_end(
     worker = worker_start(killed)
     try:
         wait_for(lambda: (killed.folder / "state").exists(), 120)
-        wait_for(lambda: progress_of(killed) >= 1, 60)
     finally:
         os.kill(worker.pid, signal.SIGKILL)
         worker.wait()

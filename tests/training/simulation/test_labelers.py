@@ -5,8 +5,15 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from annotation.models import Assignment, Demonstration, Project, Ranking
-from tests.factories import demonstration_task_make, project_make, prompt_make, ranking_task_make
+from annotation.models import Assignment, Completion, Demonstration, Project, Ranking
+from annotation.services.tasks import ranking_task_create
+from tests.factories import (
+    completion_make,
+    demonstration_task_make,
+    project_make,
+    prompt_make,
+    ranking_task_make,
+)
 from training.simulation.labelers import agreement_measure, labelers_ensure, simulate
 
 pytestmark = pytest.mark.django_db
@@ -16,16 +23,24 @@ def tasks_make(project: Project) -> None:
     for number in range(12):
         prompt = prompt_make(project, f"How do I water plant {number}?")
         demonstration_task_make(project, prompt)
-        ranking_task_make(project, num_completions=4, prompt=prompt)
+        # The same texts in every project: they are part of what a labeler's answer depends on.
+        texts = ("Water it.", "Who knows?", f"Plant {number} needs water twice a week.", "Ugh.")
+        ranking_task_create(
+            project=project,
+            prompt=prompt,
+            completions=[completion_make(prompt, text) for text in texts],
+            strategy="random",
+        )
 
 
 def judged(project: Project) -> list:
     """What was said, without the numbers that another database would give."""
+    text_of = dict(Completion.objects.values_list("pk", "text"))
     rankings = Ranking.objects.filter(task__project=project).order_by("prompt__content_hash")
     written = Demonstration.objects.filter(prompt__project=project)
     return [
         *(
-            (r.annotator.username, r.prompt.text_last, [len(group) for group in r.order])
+            (r.annotator.username, [sorted(text_of[pk] for pk in group) for group in r.order])
             for r in rankings
         ),
         *sorted(written.values_list("annotator__username", "completion__text")),
