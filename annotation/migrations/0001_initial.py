@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
                 ('slug', models.SlugField(max_length=60, unique=True)),
                 ('name', models.CharField(max_length=200)),
                 ('description', models.TextField(blank=True, max_length=10000)),
-                ('guidelines', models.TextField(blank=True, help_text='Markdown, shown beside every task.', max_length=100000)),
+                ('guidelines', models.TextField(blank=True, help_text='Shown beside every task.', max_length=100000)),
                 ('lease_minutes', models.PositiveIntegerField(default=30, help_text='How long a claimed task is reserved without a sign of life.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(10080)])),
                 ('judgements_per_task', models.PositiveIntegerField(default=1, help_text='How many annotators judge each ranking task. Holds for new tasks.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(100)])),
                 ('completions_per_task', models.PositiveIntegerField(default=4, help_text='How many completions a ranking task shows (2 to 9). Holds for new tasks.', validators=[django.core.validators.MinValueValidator(2), django.core.validators.MaxValueValidator(9)])),

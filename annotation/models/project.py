@@ -20,7 +20,7 @@ class Project(CreatedModel):
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True, max_length=10_000)
     guidelines = models.TextField(
-        blank=True, max_length=100_000, help_text="Markdown, shown beside every task."
+        blank=True, max_length=100_000, help_text="Shown beside every task."
     )
     lease_minutes = models.PositiveIntegerField(
         default=30,
