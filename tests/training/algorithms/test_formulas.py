@@ -106,6 +106,13 @@ def test_score_lies_on_the_last_real_token():
     assert_close(rewards, expected)
 
 
+def test_the_score_of_a_one_token_completion_lies_on_that_token():
+    logprobs, reference = tensor([[-1.0, 5.0]]), tensor([[-3.0, 0.0]])
+    # 4 - 0.5 * (-1 - -3) = 3; the pad gets nothing
+    rewards = token_rewards(tensor([4.0]), logprobs, reference, tensor([1]), 0.5)
+    assert_close(rewards, tensor([[3.0, 0.0]]))
+
+
 def _gae_of_one(rewards: list[float], values: list[float], gamma: float, lam: float):
     """Schulman et al. eq. 16 as a double sum: A_t = sum_l (gamma lam)^l delta_{t+l}."""
     extended = [*values, 0.0]
