@@ -45,6 +45,8 @@ def own_file(folder: Path) -> Iterator[None]:
     connection.ensure_connection()
     with sqlite3.connect(path) as target:
         connection.connection.backup(target)
+        # As migrate leaves it; threads switching to it all at once do not wait for each other.
+        target.execute("PRAGMA journal_mode=WAL")
     target.close()
     settings = connections.settings["default"]
     name, settings["NAME"] = settings["NAME"], str(path)

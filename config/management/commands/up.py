@@ -11,6 +11,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
 from config.processes import process_environment, process_specs
 from config.supervisor import Supervisor
@@ -76,6 +77,8 @@ class Command(BaseCommand):
         call_command("prepare_base_model")
         if demo:
             call_command("prepare_demo")
+        # Held open to the end: SQLite locks others out while the last connection cleans up.
+        connection.ensure_connection()
 
     def _greet(self, host: str, port: int, data_folder: Path) -> None:
         deadline = time.monotonic() + WEB_WAIT_SECONDS
