@@ -23,8 +23,10 @@ EXIT_STOPPED = 143
 _ENVIRONMENT = {
     "OMP_DYNAMIC": "FALSE",
     "MKL_DYNAMIC": "FALSE",
-    # Threads that spin while they wait make a run on busy cores ten times slower.
+    # Threads that spin while they wait make a run on busy cores several times slower; a thousand
+    # turns spare idle cores most of the sleeping and waking (docs/log.md has the times).
     "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "1000",
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
