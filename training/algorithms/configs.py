@@ -39,6 +39,27 @@ def require(condition: bool, field: str, value: Any, expectation: str) -> None:
         raise ConfigError(field, value, expectation)
 
 
+def require_at_least_one(config: object, *fields: str) -> None:
+    """Raises ConfigError for the first field below 1."""
+    for field in fields:
+        value = getattr(config, field)
+        require(value >= 1, field, value, "expected at least 1")
+
+
+def require_positive(config: object, *fields: str) -> None:
+    """Raises ConfigError for the first field that is not above 0."""
+    for field in fields:
+        value = getattr(config, field)
+        require(value > 0, field, value, "expected > 0")
+
+
+def require_not_negative(config: object, *fields: str) -> None:
+    """Raises ConfigError for the first field below 0."""
+    for field in fields:
+        value = getattr(config, field)
+        require(value >= 0, field, value, "expected >= 0")
+
+
 def config_resolve(config: type[ConfigT], overrides: Mapping[str, Any]) -> ConfigT:
     """The defaults of `config` with `overrides` applied, validated.
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from training.algorithms.configs import option, require
+from training.algorithms.configs import option, require_at_least_one, require_positive
 from training.algorithms.methods import Method
 
 
@@ -20,16 +20,16 @@ class EvaluateConfig:
     batch_rows: int = option(64, "Completions sampled together.")
 
     def validate(self) -> None:
-        for name in (
+        require_at_least_one(
+            self,
             "completions_per_prompt",
             "max_prompts",
             "max_new_tokens",
             "max_prompt_tokens",
             "max_tokens",
             "batch_rows",
-        ):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "expected at least 1")
-        require(self.temperature > 0, "temperature", self.temperature, "expected > 0")
+        )
+        require_positive(self, "temperature")
 
 
 METHOD = Method(

@@ -7,7 +7,13 @@ Ziegler et al. 2019 (arXiv 1909.08593) for the algorithm and its defaults; Instr
 from dataclasses import dataclass
 from typing import Literal
 
-from training.algorithms.configs import option, require
+from training.algorithms.configs import (
+    option,
+    require,
+    require_at_least_one,
+    require_not_negative,
+    require_positive,
+)
 from training.algorithms.methods import Method
 
 
@@ -53,7 +59,8 @@ class PPOConfig:
     save_every_steps: int = option(10, "PPO steps between saves of the resume state.")
 
     def validate(self) -> None:
-        for name in (
+        require_at_least_one(
+            self,
             "num_steps",
             "batch_size",
             "num_epochs",
@@ -64,9 +71,9 @@ class PPOConfig:
             "micro_batch_tokens",
             "min_prompts",
             "save_every_steps",
-        ):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "expected at least 1")
-        for name in (
+        )
+        require_positive(
+            self,
             "learning_rate",
             "value_learning_rate",
             "max_grad_norm",
@@ -74,13 +81,11 @@ class PPOConfig:
             "value_clip_range",
             "temperature",
             "max_kl",
-        ):
-            require(getattr(self, name) > 0, name, getattr(self, name), "expected > 0")
+        )
         for name in ("gamma", "lam"):
             value = getattr(self, name)
             require(0 <= value <= 1, name, value, "expected 0 to 1")
-        for name in ("kl_coefficient", "missing_eos_penalty"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "expected >= 0")
+        require_not_negative(self, "kl_coefficient", "missing_eos_penalty")
         target = self.kl_target
         require(target is None or target > 0, "kl_target", target, "expected > 0, or none")
         require(

@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-from training.algorithms.configs import option, require
+from training.algorithms.configs import (
+    option,
+    require_at_least_one,
+    require_not_negative,
+    require_positive,
+)
 from training.algorithms.methods import Method
 
 
@@ -18,10 +23,11 @@ class SampleConfig:
     batch_rows: int = option(64, "Completions sampled together.")
 
     def validate(self) -> None:
-        for name in ("num_completions", "max_new_tokens", "max_prompt_tokens", "batch_rows"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "expected at least 1")
-        require(self.max_resamples >= 0, "max_resamples", self.max_resamples, "expected >= 0")
-        require(self.temperature > 0, "temperature", self.temperature, "expected > 0")
+        require_at_least_one(
+            self, "num_completions", "max_new_tokens", "max_prompt_tokens", "batch_rows"
+        )
+        require_not_negative(self, "max_resamples")
+        require_positive(self, "temperature")
 
 
 METHOD = Method(

@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-from training.algorithms.configs import option, require
+from training.algorithms.configs import (
+    option,
+    require_at_least_one,
+    require_not_negative,
+    require_positive,
+)
 from training.algorithms.methods import Method
 
 
@@ -25,18 +30,17 @@ class SFTConfig:
     save_every_steps: int = option(20, "Optimizer steps between saves of the resume state.")
 
     def validate(self) -> None:
-        for name in (
+        require_at_least_one(
+            self,
             "num_epochs",
             "batch_size",
             "max_tokens",
             "micro_batch_tokens",
             "min_demonstrations",
             "save_every_steps",
-        ):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "expected at least 1")
-        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "expected > 0")
-        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "expected >= 0")
-        require(self.max_grad_norm > 0, "max_grad_norm", self.max_grad_norm, "expected > 0")
+        )
+        require_positive(self, "learning_rate", "max_grad_norm")
+        require_not_negative(self, "weight_decay")
 
 
 METHOD = Method(
