@@ -54,26 +54,43 @@ def head_logits(model: Any, hidden: Tensor) -> Tensor:
     return logits
 
 
+def completion_hidden(model: Any, sequences: Sequences) -> Tensor:
+    """Hidden rows [N, D] that predict the completion tokens, ready for the head.
+
+    N = the number of completion tokens, in the order of completion_mask, row-major over [B, T].
+    """
+    if model.config.is_encoder_decoder:
+        from training.algorithms import encoder_decoder
+
+        return encoder_decoder.completion_hidden(model, sequences)
+    return completion_rows(hidden_states(model, sequences.input_ids), sequences)
+
+
+def last_hidden(model: Any, sequences: Sequences) -> Tensor:
+    """Hidden rows [B, D] AT the last token of each completion (its EOS), for scalar heads."""
+    if model.config.is_encoder_decoder:
+        from training.algorithms import encoder_decoder
+
+        return encoder_decoder.last_hidden(model, sequences)
+    hidden = hidden_states(model, sequences.input_ids)
+    last = sequences.prompt_lengths + sequences.completion_lengths - 1
+    return hidden[torch.arange(hidden.shape[0], device=hidden.device), last]
+
+
 def completion_rows(hidden: Tensor, sequences: Sequences) -> Tensor:
     """hidden [B, L, D] -> [N, D]: the rows that predict completion tokens, N = their number.
 
     The token at position p is predicted by the row at p - 1.
     """
-    width = sequences.completion_mask.shape[1]
-    offsets = torch.arange(width, device=hidden.device)
-    positions = sequences.prompt_lengths[:, None] - 1 + offsets[None, :]  # [B, T]
-    rows = torch.arange(hidden.shape[0], device=hidden.device)[:, None].expand_as(positions)
     mask = sequences.completion_mask
-    return hidden[rows[mask], positions[mask]]
+    rows, offsets = mask.nonzero(as_tuple=True)
+    return hidden[rows, sequences.prompt_lengths[rows] - 1 + offsets]
 
 
 def completion_tokens(sequences: Sequences) -> Tensor:
-    """[N] the completion tokens in the order of completion_rows."""
-    width = sequences.completion_mask.shape[1]
-    offsets = torch.arange(width, device=sequences.input_ids.device)
-    positions = sequences.prompt_lengths[:, None] + offsets[None, :]
-    positions = positions.clamp(max=sequences.input_ids.shape[1] - 1)
-    return sequences.input_ids.gather(1, positions)[sequences.completion_mask]
+    """[N] the completion tokens in the order of completion_hidden."""
+    rows, offsets = sequences.completion_mask.nonzero(as_tuple=True)
+    return sequences.input_ids[rows, sequences.prompt_lengths[rows] + offsets]
 
 
 def completion_logprobs(
@@ -89,6 +106,15 @@ def completion_logprobs(
         return logits.gather(-1, tokens[:, None]).squeeze(-1) - logits.logsumexp(-1)
 
     return _by_chunks(model, sequences, logprobs, chunk_elements)[0]
+
+
+def completion_loss(model: Any, sequences: Sequences, num_tokens: int) -> Tensor:
+    """Summed -log pi(token) of the completion tokens over num_tokens, nats, at temperature 1.
+
+    num_tokens belongs to the whole batch when the sequences are only one part of it, so that the
+    gradients of the parts add up to that of the mean.
+    """
+    return -completion_logprobs(model, sequences, 1.0).sum() / num_tokens
 
 
 @torch.no_grad()
@@ -114,9 +140,9 @@ def _by_chunks(
     chunk_elements: int,
 ) -> list[Tensor]:
     """Applies compute (rows [n, D], tokens [n] -> [n], ...) and puts its results at [B, T]."""
-    rows = completion_rows(hidden_states(model, sequences.input_ids), sequences)
+    rows = completion_hidden(model, sequences)
     tokens = completion_tokens(sequences)
-    chunk = max(1, chunk_elements // model.get_output_embeddings().weight.shape[0])
+    chunk = max(1, chunk_elements // model.config.get_text_config().vocab_size)
     # Of several chunks each is recomputed in the backward pass instead of keeping its logits.
     is_recomputed = torch.is_grad_enabled() and rows.shape[0] > chunk
     parts = []

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.algorithms.logprobs import completion_rows, hidden_states
+from training.algorithms.logprobs import completion_hidden, last_hidden
 from training.algorithms.records import Sequences
 
 
@@ -38,10 +38,7 @@ def sequence_scores(model: Any, sequences: Sequences) -> Tensor:
 
     The position comes from explicit lengths, never from comparing ids with the pad token.
     """
-    hidden = hidden_states(model, sequences.input_ids)
-    last = sequences.prompt_lengths + sequences.completion_lengths - 1
-    rows = hidden[torch.arange(hidden.shape[0], device=hidden.device), last]
-    return _head(model, rows) - reward_bias(model)
+    return _head(model, last_hidden(model, sequences)) - reward_bias(model)
 
 
 def token_values(model: Any, sequences: Sequences) -> Tensor:
@@ -49,8 +46,7 @@ def token_values(model: Any, sequences: Sequences) -> Tensor:
 
     That is at the row which predicts token t, the last prompt token for t = 0.
     """
-    hidden = hidden_states(model, sequences.input_ids)
-    values = _head(model, completion_rows(hidden, sequences)) - reward_bias(model)
+    values = _head(model, completion_hidden(model, sequences)) - reward_bias(model)
     mask = sequences.completion_mask
     return torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, values)
 

@@ -7,7 +7,13 @@ from torch.testing import assert_close
 
 from tests.tiny import tiny_model
 from training.algorithms.collate import groups_by_length, sequences_collate
-from training.algorithms.logprobs import completion_logprobs, completion_statistics
+from training.algorithms.logprobs import (
+    completion_hidden,
+    completion_logprobs,
+    completion_loss,
+    completion_statistics,
+    last_hidden,
+)
 
 PROMPTS = [[65, 66, 67, 68], [70], [71, 72]]
 COMPLETIONS = [[80, 81], [82, 83, 84, 85, 257], [86]]
@@ -40,6 +46,32 @@ def test_equals_log_softmax_and_gather_with_gradient(temperature, rows_per_chunk
     sum((row * weights[i, : len(row)]).sum() for i, row in enumerate(expected)).backward()
     for name, parameter in model.named_parameters():
         assert_close(gradients[name], parameter.grad, atol=1e-4, rtol=1e-4)
+
+
+def test_hidden_rows_are_those_of_single_forward_passes(model):
+    sequences = sequences_collate(PROMPTS, COMPLETIONS, pad_id=256)
+    with torch.no_grad():
+        alone = [
+            model.base_model(input_ids=tensor([p + c])).last_hidden_state[0]
+            for p, c in zip(PROMPTS, COMPLETIONS, strict=True)
+        ]
+        predicting = [h[len(p) - 1 : -1] for h, p in zip(alone, PROMPTS, strict=True)]
+        hidden, last = completion_hidden(model, sequences), last_hidden(model, sequences)
+    assert_close(hidden, torch.cat(predicting), atol=1e-5, rtol=1e-5)
+    assert_close(last, torch.stack([h[-1] for h in alone]), atol=1e-5, rtol=1e-5)
+
+
+def test_loss_is_the_summed_negative_log_likelihood_over_the_given_number(model):
+    sequences = sequences_collate(PROMPTS, COMPLETIONS, pad_id=256)
+    loss = completion_loss(model, sequences, num_tokens=20)
+    loss.backward()
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters()}
+    model.zero_grad()
+    expected = -sum(row.sum() for row in _reference(model, 1.0)) / 20
+    expected.backward()
+    assert_close(loss, expected, atol=1e-6, rtol=1e-5)
+    for name, parameter in model.named_parameters():
+        assert_close(gradients[name], parameter.grad, atol=1e-5, rtol=1e-4)
 
 
 def test_entropy_is_that_of_the_tempered_distribution(model):
