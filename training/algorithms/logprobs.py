@@ -2,7 +2,7 @@
 
 Used for rollouts, updates, the reference, SFT and evaluation, so that all agree on the token
 positions and on the temperature. Prompt rows never reach the vocabulary projection, and the
-vocabulary projection runs in chunks.
+vocabulary projection runs in chunks. docs/methods/kernel.md has the memory and the figures.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import LinearCrossEntropyOptions
+from torch.nn.functional import linear_cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from training.algorithms.records import Sequences
+from training.algorithms.token_logprobs import token_logprobs
 
 # Logits held at a time; 2**24 fp32 numbers are 64 MiB.
 CHUNK_ELEMENTS = 2**24
+# What some families apply to logits after lm_head, by the names in their configs.
+LOGIT_SCALINGS = ("logit_scale", "logits_scaling", "final_logit_softcapping")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,20 @@ def completion_tokens(sequences: Sequences) -> Tensor:
     return sequences.input_ids[rows, sequences.prompt_lengths[rows] + offsets]
 
 
+def plain_head(model: Any) -> torch.nn.Linear | None:
+    """The vocabulary head when logits are nothing but its matrix product; else None.
+
+    Not plain: a LoRA layer, a quantized layer, a hooked one, logits scaled or capped afterwards.
+    """
+    head = model.get_output_embeddings()
+    config = model.config.get_text_config()
+    is_scaled = any(getattr(config, name, None) is not None for name in LOGIT_SCALINGS)
+    is_hooked = bool(
+        getattr(head, "_forward_hooks", None) or getattr(head, "_forward_pre_hooks", 0)
+    )
+    return head if type(head) is torch.nn.Linear and not (is_scaled or is_hooked) else None
+
+
 def completion_logprobs(
     model: Any, sequences: Sequences, temperature: float, chunk_elements: int = CHUNK_ELEMENTS
 ) -> Tensor:
@@ -100,12 +119,18 @@ def completion_logprobs(
 
     Logits are divided by the sampling temperature before the softmax (Ziegler et al.'s policy.py).
     """
+    hidden, tokens = completion_hidden(model, sequences), completion_tokens(sequences)
+    chunk = _chunk_rows(model, chunk_elements)
+    if (head := plain_head(model)) is not None:
+        values = token_logprobs(hidden, head.weight, head.bias, tokens, temperature, chunk)
+        return _scatter(values, sequences.completion_mask)
 
-    def logprobs(rows: Tensor, tokens: Tensor) -> Tensor:
+    def logprobs(rows: Tensor, tokens: Tensor) -> tuple[Tensor]:
         logits = head_logits(model, rows) / temperature
-        return logits.gather(-1, tokens[:, None]).squeeze(-1) - logits.logsumexp(-1)
+        return (logits.gather(-1, tokens[:, None]).squeeze(-1) - logits.logsumexp(-1),)
 
-    return _by_chunks(model, sequences, logprobs, chunk_elements)[0]
+    (values,) = _by_chunks(logprobs, hidden, tokens, chunk)
+    return _scatter(values, sequences.completion_mask)
 
 
 def completion_loss(model: Any, sequences: Sequences, num_tokens: int) -> Tensor:
@@ -114,7 +139,21 @@ def completion_loss(model: Any, sequences: Sequences, num_tokens: int) -> Tensor
     num_tokens belongs to the whole batch when the sequences are only one part of it, so that the
     gradients of the parts add up to that of the mean.
     """
-    return -completion_logprobs(model, sequences, 1.0).sum() / num_tokens
+    head = plain_head(model)
+    if head is None or torch.is_autocast_enabled(sequences.input_ids.device.type):
+        return -completion_logprobs(model, sequences, 1.0).sum() / num_tokens
+    hidden, tokens = completion_hidden(model, sequences), completion_tokens(sequences)
+    chunk = min(len(tokens), _chunk_rows(model, CHUNK_ELEMENTS))
+    # Forms its gradients in the forward pass: one product fewer than token_logprobs.
+    total = linear_cross_entropy(
+        hidden,
+        head.weight,
+        tokens,
+        linear_bias=head.bias,
+        reduction="sum",
+        options=LinearCrossEntropyOptions(batch_chunk_size=chunk),
+    )
+    return total / num_tokens
 
 
 @torch.no_grad()
@@ -126,36 +165,38 @@ def completion_statistics(
     def both(rows: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         logits = head_logits(model, rows) / temperature
         normalizer = logits.logsumexp(-1)
-        probabilities = (logits - normalizer[:, None]).exp()
-        entropies = normalizer - (probabilities * logits).sum(-1)
-        return logits.gather(-1, tokens[:, None]).squeeze(-1) - normalizer, entropies
+        probabilities = (logits - normalizer[:, None]).exp_()
+        chosen = logits.gather(-1, tokens[:, None]).squeeze(-1)
+        return chosen - normalizer, normalizer - probabilities.mul_(logits).sum(-1)
 
-    return TokenStatistics(*_by_chunks(model, sequences, both, chunk_elements))
+    hidden, tokens = completion_hidden(model, sequences), completion_tokens(sequences)
+    parts = _by_chunks(both, hidden, tokens, _chunk_rows(model, chunk_elements))
+    return TokenStatistics(*(_scatter(part, sequences.completion_mask) for part in parts))
+
+
+def _chunk_rows(model: Any, chunk_elements: int) -> int:
+    return max(1, chunk_elements // int(model.config.get_text_config().vocab_size))
 
 
 def _by_chunks(
-    model: Any,
-    sequences: Sequences,
-    compute: Callable[[Tensor, Tensor], Tensor | tuple[Tensor, ...]],
-    chunk_elements: int,
+    compute: Callable[[Tensor, Tensor], tuple[Tensor, ...]],
+    hidden: Tensor,
+    tokens: Tensor,
+    chunk_rows: int,
 ) -> list[Tensor]:
-    """Applies compute (rows [n, D], tokens [n] -> [n], ...) and puts its results at [B, T]."""
-    rows = completion_hidden(model, sequences)
-    tokens = completion_tokens(sequences)
-    chunk = max(1, chunk_elements // model.config.get_text_config().vocab_size)
-    # Of several chunks each is recomputed in the backward pass instead of keeping its logits.
-    is_recomputed = torch.is_grad_enabled() and rows.shape[0] > chunk
+    """Applies compute (rows [n, D], tokens [n] -> tensors [n]) to chunks; tensors [N].
+
+    Of several chunks each is recomputed in the backward pass instead of keeping its logits.
+    """
+    is_recomputed = torch.is_grad_enabled() and len(tokens) > chunk_rows
     parts = []
-    for start in range(0, rows.shape[0], chunk):
-        part = rows[start : start + chunk], tokens[start : start + chunk]
+    for part in zip(hidden.split(chunk_rows), tokens.split(chunk_rows), strict=True):
         if is_recomputed:
-            result = checkpoint(compute, *part, use_reentrant=False, preserve_rng_state=False)
+            part_result = checkpoint(compute, *part, use_reentrant=False, preserve_rng_state=False)
         else:
-            result = compute(*part)
-        parts.append(result if isinstance(result, tuple) else (result,))
-    return [
-        _scatter(torch.cat(each), sequences.completion_mask) for each in zip(*parts, strict=True)
-    ]
+            part_result = compute(*part)
+        parts.append(part_result)
+    return [torch.cat(each) for each in zip(*parts, strict=True)]
 
 
 def _scatter(values: Tensor, mask: Tensor) -> Tensor:
