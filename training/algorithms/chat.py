@@ -11,6 +11,7 @@ from typing import Any
 from training.algorithms.errors import RunFolderInvalid
 
 Message = dict[str, str]
+Span = tuple[int, int]
 
 # For base models without a template of their own; saved with every tokenizer we write.
 FALLBACK_CHAT_TEMPLATE = (
@@ -40,6 +41,32 @@ def prompt_encode(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
         raise RunFolderInvalid(f"the chat template refuses {messages!r}: {error}") from error
 
 
+def prompt_encode_with_spans(
+    tokenizer: Any, messages: Sequence[Message]
+) -> tuple[list[int], tuple[Span, ...]]:
+    """Token ids as of prompt_encode, and the (start, end) of every assistant turn in them.
+
+    A turn is its content, encoded alone as a sampled completion would be, and what the template
+    writes after it up to and including EOS, if it writes EOS before the next message's header.
+    Raises RunFolderInvalid when the template changes the words of a message.
+    """
+    try:
+        pieces = _pieces(tokenizer, _as_rendered(tokenizer, messages))
+    except RunFolderInvalid:
+        raise
+    except Exception as error:
+        raise RunFolderInvalid(f"the chat template refuses {messages!r}: {error}") from error
+    token_ids: list[int] = []
+    spans: list[Span] = []
+    for index, piece in enumerate(pieces):
+        is_turn = index % 2 == 1 and messages[index // 2]["role"] == "assistant"
+        if is_turn:
+            end = len(token_ids) + len(piece) + _end_of_turn(tokenizer, pieces[index + 1])
+            spans.append((max(1, len(token_ids)), end))  # nothing predicts position 0
+        token_ids += piece
+    return token_ids, tuple(span for span in spans if span[0] < span[1])
+
+
 def completion_encode(tokenizer: Any, text: str) -> list[int]:
     """Token ids of a completion, EOS appended."""
     return [*plain_encode(tokenizer, text), tokenizer.eos_token_id]
@@ -65,15 +92,61 @@ def _names_special_token(tokenizer: Any, messages: Sequence[Message]) -> bool:
 
 
 def _prompt_encode_piecewise(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
-    """Renders the template around placeholders, then encodes template and contents apart."""
+    """Template and contents encoded apart, so that no content can turn into template."""
+    return [i for piece in _pieces(tokenizer, messages) for i in piece]
+
+
+def _pieces(tokenizer: Any, messages: Sequence[Message]) -> list[list[int]]:
+    """Token ids of template, content, template, ..., content, template: 2 M + 1 for M messages."""
+    parts = _template_parts(tokenizer, messages)
+    pieces = [list(tokenizer(parts[0], add_special_tokens=False)["input_ids"])]
+    for message, part in zip(messages, parts[1:], strict=True):
+        pieces.append(plain_encode(tokenizer, message["content"]))
+        pieces.append(list(tokenizer(part, add_special_tokens=False)["input_ids"]))
+    return pieces
+
+
+def _template_parts(tokenizer: Any, messages: Sequence[Message]) -> list[str]:
+    """What the template writes before, between and after the contents: M + 1 texts."""
     marks = [f"\ue000{index}\ue001" for index in range(len(messages))]
     marked = [{**message, "content": mark} for message, mark in zip(messages, marks, strict=True)]
-    rest = tokenizer.apply_chat_template(marked, add_generation_prompt=True, tokenize=False)
-    token_ids: list[int] = []
-    for message, mark in zip(messages, marks, strict=True):
+    rest = _render(tokenizer, marked)
+    parts = []
+    for mark in marks:
         before, found, rest = rest.partition(mark)
         if not found:
             raise RunFolderInvalid("the chat template hides or reorders a message")
-        token_ids += tokenizer(before, add_special_tokens=False)["input_ids"]
-        token_ids += plain_encode(tokenizer, message["content"])
-    return token_ids + list(tokenizer(rest, add_special_tokens=False)["input_ids"])
+        parts.append(before)
+    return [*parts, rest]
+
+
+def _render(tokenizer: Any, messages: Sequence[Message]) -> str:
+    return str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+
+
+def _end_of_turn(tokenizer: Any, template_ids: Sequence[int]) -> int:
+    """How many of the ids that follow a turn belong to it: through EOS, 0 without one.
+
+    EOS counts only when no other special token stands before it: that would open the next turn.
+    """
+    specials = set(tokenizer.all_special_ids)
+    for count, token_id in enumerate(template_ids, start=1):
+        if token_id == tokenizer.eos_token_id:
+            return count
+        if token_id in specials:
+            break
+    return 0
+
+
+def _as_rendered(tokenizer: Any, messages: Sequence[Message]) -> Sequence[Message]:
+    """The messages with the contents that the template really writes: as given, or stripped."""
+    rendered, parts = _render(tokenizer, messages), _template_parts(tokenizer, messages)
+    stripped = [{**message, "content": message["content"].strip()} for message in messages]
+    for candidate in (messages, stripped):
+        contents = [*(message["content"] for message in candidate), ""]
+        if rendered == "".join(p + c for p, c in zip(parts, contents, strict=True)):
+            return candidate
+    raise RunFolderInvalid(
+        "the chat template rewrites messages (some drop reasoning from earlier turns), so the "
+        "tokens of the assistant's turns cannot be told; train on the last turn only."
+    )

@@ -19,6 +19,8 @@ class Demonstration:
 
     prompt_ids: list[int]
     completion_ids: list[int]
+    loss_spans: tuple[tuple[int, int], ...] = ()
+    """Earlier assistant turns as (start, end) into prompt_ids, end excluded; see encoding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,24 @@ class RankedCompletions:
     completions: list[list[int]]
     ranks: list[int]
     """Aligned with completions; 1 best, equal = tie."""
+    weight: float = 1.0
+    """Trust in who judged, > 0."""
+    strength: float | None = None
+    """How much better the preferred one is, >= 0; None when nobody asked."""
+    sources: tuple[str, ...] | None = None
+    """Aligned with completions: what wrote each, e.g. a checkpoint."""
+    round: int | None = None
+    """The round in which the completions were sampled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """One person's thumb up or down on one completion, which ends with EOS."""
+
+    prompt_id: int
+    prompt_ids: list[int]
+    completion_ids: list[int]
+    desirable: bool
 
 
 @dataclass(frozen=True, slots=True)
