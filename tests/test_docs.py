@@ -39,9 +39,11 @@ def test_every_error_code_is_documented() -> None:
 
 
 def test_every_metric_is_documented() -> None:
-    documented = (DOCS / "metrics.md").read_text()
-    areas = "base|sft|reward_model|policy|ppo|reference|evaluate|evaluation|data|sample|annotation"
-    name = re.compile(rf"\"((?:{areas})/[a-z0-9_]+)\"")
+    pages = [DOCS / "metrics.md", *(DOCS / "methods").glob("*.md")]
+    documented = "".join(page.read_text() for page in pages)
+    areas = [method.name for method in method_list()]
+    areas += ["base", "policy", "reference", "evaluation", "data", "annotation"]
+    name = re.compile(rf"\"((?:{'|'.join(areas)})/[a-z0-9_]+)\"")
     metrics = {
         metric
         for path in (ROOT / "training" / "algorithms").rglob("*.py")

@@ -47,7 +47,7 @@ def run_folder(method: str, path: str, environment: Mapping[str, str] = _ENVIRON
     for name, value in environment.items():
         os.environ.setdefault(name, value)
     try:
-        run_dir = RunDir(path)
+        run_dir = RunDir(path, is_writer=os.environ.get("RANK", "0") == "0")
     except RunFolderInvalid as error:
         print(error.message, file=sys.stderr)
         return EXIT_EXPECTED

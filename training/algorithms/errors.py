@@ -45,6 +45,12 @@ class LossNotFinite(RunError):
     code = "loss_not_finite"
 
 
+class TrainingHalted(RunError):
+    """What training does to the model is no longer what it was asked for; nothing is output."""
+
+    code = "training_halted"
+
+
 class RunLocked(Exception):
     """Another process works in this run folder. Ends in exit code 4 and writes nothing there."""
 

@@ -2,7 +2,7 @@
 
 A method is a package of `training.algorithms` whose `__init__` defines `METHOD` and its config
 dataclass; its loop lives in `loop.py` and is started by `__main__.py`. Adding a method is adding
-such a package.
+such a package. `python -m training.algorithms [NAME ...]` prints the hyperparameters.
 """
 
 import importlib

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from training.algorithms.errors import LossNotFinite
 
@@ -31,7 +32,8 @@ def optimizer_step(optimizer: torch.optim.Optimizer, rate: float, max_grad_norm:
     Raises LossNotFinite before any weight changes.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm))
+    total = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
+    norm = float(total.full_tensor() if isinstance(total, DTensor) else total)
     if not math.isfinite(norm):
         raise LossNotFinite(
             f"The gradient norm is {norm}; lower the learning rate.", metric="gradient_norm"

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, TypeVar
 
 from training.algorithms.configs import config_resolve
 from training.algorithms.errors import (
@@ -31,11 +32,25 @@ class Result:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-class RunDir:
-    """Reads run.json on construction; raises RunFolderInvalid."""
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """How the machine computes a run. Not a hyperparameter: the result differs by rounding."""
 
-    def __init__(self, path: Path | str) -> None:
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: matrix products in bfloat16, weights and sums in fp32 (autocast)."""
+    sharding: Literal["none", "fsdp"] = "none"
+    """Of several processes: whole copies (DDP), or weights and optimizer in parts (FSDP2)."""
+
+
+class RunDir:
+    """Reads run.json on construction; raises RunFolderInvalid.
+
+    Of several processes only the writer writes; the others' writes do nothing.
+    """
+
+    def __init__(self, path: Path | str, is_writer: bool = True) -> None:
         self.path = Path(path).absolute()
+        self.is_writer = is_writer
         document = _json_read(self.path / "run.json")
         try:
             self.method: str = document["method"]
@@ -43,6 +58,7 @@ class RunDir:
             self.seed: int = int(document["seed"])
             self.inputs: dict[str, str] = document.get("inputs", {})
             self.num_threads: int = int(document.get("num_threads", 1))
+            self.hardware = _hardware(document)
         except (KeyError, TypeError, ValueError) as error:
             raise RunFolderInvalid(
                 f"{self.path / 'run.json'} lacks or garbles {error}; it needs method, config, seed."
@@ -100,6 +116,9 @@ class RunDir:
 
         The kernel frees the lock when the process dies, however it dies.
         """
+        if not self.is_writer:
+            yield
+            return
         with (self.path / "lock").open("a") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -119,6 +138,8 @@ class RunDir:
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise LossNotFinite(f"{name} is {value} at step {step}.", metric=name, step=step)
+        if not self.is_writer:
+            return
         path = self.path / "metrics.jsonl"
         if self._metrics_seen is None:
             self._metrics_seen = _metrics_recover(path)
@@ -131,12 +152,16 @@ class RunDir:
 
     def progress_write(self, done: int, total: int, message: str = "") -> None:
         """Replaces progress.json."""
-        _json_write(self.path / "progress.json", {"done": done, "total": total, "message": message})
+        if self.is_writer:
+            progress = {"done": done, "total": total, "message": message}
+            _json_write(self.path / "progress.json", progress)
 
     # ---- resume state
 
     def state_save(self, write: Callable[[Path], None]) -> None:
         """Replaces state/ by what `write` puts into an empty folder, all or nothing."""
+        if not self.is_writer:
+            return
         new, old = self.path / "state.new", self.path / "state.old"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
@@ -153,13 +178,23 @@ class RunDir:
         """The folder of the last complete state, None on a fresh start."""
         state, old = self.path / "state", self.path / "state.old"
         if not state.exists() and old.exists():
+            if not self.is_writer:
+                return old
             old.rename(state)
         return state if state.exists() else None
 
     # ---- output
 
     def output_save(self, write: Callable[[Path], None]) -> None:
-        """Replaces output/ by what `write` puts into an empty folder."""
+        """Replaces output/ by what `write` puts into an empty folder.
+
+        Every process calls `write`, so that sharded weights can be gathered; what the others than
+        the writer write is thrown away.
+        """
+        if not self.is_writer:
+            with TemporaryDirectory() as nowhere:
+                write(Path(nowhere))
+            return
         new, output = self.path / "output.new", self.path / "output"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
@@ -170,11 +205,15 @@ class RunDir:
 
     def samples_write(self, samples: list[dict[str, Any]]) -> None:
         """Replaces samples.jsonl."""
+        if not self.is_writer:
+            return
         text = "".join(json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples)
         _text_write(self.path / "samples.jsonl", text)
 
     def result_write(self, result: Result) -> None:
         """Writes result.json, last of all: its presence means success. Drops the resume state."""
+        if not self.is_writer:
+            return
         _json_write(
             self.path / "result.json", {"metrics": result.metrics, "data": result.data}, sync=True
         )
@@ -185,11 +224,19 @@ class RunDir:
         return (self.path / "result.json").exists()
 
     def error_write(self, error: RunError) -> None:
+        if not self.is_writer:
+            return
         document = {"code": error.code, "message": error.message, "extra": error.extra}
         _json_write(self.path / "error.json", document)
 
     def error_clear(self) -> None:
-        (self.path / "error.json").unlink(missing_ok=True)
+        if self.is_writer:
+            (self.path / "error.json").unlink(missing_ok=True)
+
+
+def _hardware(document: Mapping[str, Any]) -> Hardware:
+    given = {name: document[name] for name in ("precision", "sharding") if name in document}
+    return config_resolve(Hardware, given)
 
 
 def _json_read(path: Path) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from tests.tiny import (
     tiny_tokenizer,
 )
 from training.algorithms.entry import run_folder
+from training.algorithms.learner import Learner
+from training.algorithms.learner_config import LearnerConfig
+from training.algorithms.run_dir import Hardware
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -33,6 +36,11 @@ def tokenizer() -> Any:
 @pytest.fixture
 def model() -> Any:
     return tiny_model()
+
+
+def learner(model: Any, **config: Any) -> Learner:
+    """A learner in this process, fp32, with the given fields of LearnerConfig."""
+    return Learner(model, LearnerConfig(**config), Hardware(), seed=0)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from tests.tiny import (
     ranking_records,
     run_folder_make,
 )
-from tests.training.algorithms.conftest import folder_for, metrics_read, result_read
+from tests.training.algorithms.conftest import folder_for, learner, metrics_read, result_read
 from training.algorithms.checkpoint_io import reward_model_load, tokenizer_load
 from training.algorithms.encoding import demonstrations_encode
 from training.algorithms.entry import run_folder
@@ -21,7 +21,7 @@ from training.algorithms.records import Demonstration, RankedCompletions
 from training.algorithms.reward_model.loop import batch_backward as ranking_backward
 from training.algorithms.sample.loop import repeated
 from training.algorithms.scoring import ranking_report, scores
-from training.algorithms.sft.loop import batch_backward
+from training.algorithms.sft.loop import batch_learn
 
 
 def samples_read(folder):
@@ -62,7 +62,7 @@ def test_sft_output_loads_in_plain_transformers_with_its_template(chain):
 
 def test_sft_loss_is_the_cross_entropy_of_the_completion_only(model):
     prompt, completion = [65, 66, 67], [80, 81, 257]
-    loss = batch_backward(model, [Demonstration(prompt, completion)], 10_000, pad_id=256)
+    loss = batch_learn(learner(model), [Demonstration(prompt, completion)], 10_000, pad_id=256)
     # transformers' own labels, -100 on the prompt, are the reference
     labels = torch.tensor([[-100] * 3 + completion])
     expected = model(input_ids=torch.tensor([prompt + completion]), labels=labels).loss
@@ -71,10 +71,11 @@ def test_sft_loss_is_the_cross_entropy_of_the_completion_only(model):
 
 def test_micro_batches_do_not_change_the_sft_gradient(model):
     batch = [Demonstration([65] * n, [70 + n] * (1 + n % 5)) for n in range(1, 20)]
-    whole_loss = batch_backward(model, batch, 10_000, pad_id=256)
+    whole_loss = batch_learn(learner(model), batch, 10_000, pad_id=256)
     whole = _gradients(model)
     model.zero_grad()
-    assert batch_backward(model, batch, 30, pad_id=256) == pytest.approx(whole_loss, abs=1e-5)
+    loss = batch_learn(learner(model), batch, 30, pad_id=256)
+    assert loss == pytest.approx(whole_loss, abs=1e-5)
     for name, gradient in _gradients(model).items():
         assert_close(gradient, whole[name], atol=1e-5, rtol=1e-3)
 

@@ -6,14 +6,12 @@ demonstrations, those of the last.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from training.algorithms.checkpoint_io import (
-    checkpoint_save,
     context_length,
     device_pick,
     policy_load,
@@ -22,23 +20,14 @@ from training.algorithms.checkpoint_io import (
 from training.algorithms.collate import groups_by_length, sequences_collate
 from training.algorithms.encoding import demonstrations_encode
 from training.algorithms.errors import DataTooSmall
-from training.algorithms.logprobs import completion_logprobs
-from training.algorithms.losses import sft_loss
-from training.algorithms.optimization import adamw, cosine_rate, optimizer_step
+from training.algorithms.learner import Learner
+from training.algorithms.logprobs import completion_loss
+from training.algorithms.optimization import cosine_rate
 from training.algorithms.records import Demonstration
 from training.algorithms.run_dir import Result, RunDir
-from training.algorithms.seeds import permutation
+from training.algorithms.seeds import permutation, seed_mix
 from training.algorithms.sft import SFTConfig
-from training.algorithms.state import State, state_load, step_finished
-
-
-@dataclass(slots=True)
-class Best:
-    """The epoch with the lowest held-out loss so far."""
-
-    epoch: int
-    loss: float
-    weights: dict[str, torch.Tensor] | None
+from training.algorithms.training_loop import TrainingLoop
 
 
 def run(run_dir: RunDir) -> Result:
@@ -57,18 +46,21 @@ def run(run_dir: RunDir) -> Result:
             f"{num_too_long} were left out as too long." if num_too_long else "",
         )  # fmt: skip
     run_dir.metrics_write(0, {"data/demonstrations_too_long": num_too_long})
-    best, last_loss = _train(run_dir, config, model, tokenizer, train.records, held_out.records)
-    if best.weights is not None:
-        model.load_state_dict(best.weights)
-    run_dir.output_save(lambda folder: checkpoint_save(model, tokenizer, folder))
-    metrics = {"sft/train_loss": last_loss}
+    learner = Learner(model, config, run_dir.hardware, seed_mix(run_dir.seed, "sft", "adapter"))
+    pad_id = tokenizer.pad_token_id
+    loop = _train(run_dir, config, learner, train.records, held_out.records, pad_id)
+    if loop.memory["best_weights"] is not None:
+        learner.weights_restore(loop.memory["best_weights"])
+    learner.finish()
+    run_dir.output_save(lambda folder: learner.save(tokenizer, folder))
+    metrics = {"sft/train_loss": loop.metrics["sft/loss"]}
     if held_out.records:
-        metrics["sft/held_out_loss"] = best.loss
+        metrics["sft/held_out_loss"] = loop.memory["best_loss"]
     data = {
         "num_demonstrations": len(train.records),
         "num_held_out": len(held_out.records),
         "num_too_long": num_too_long,
-        "kept_epoch": best.epoch,
+        "kept_epoch": loop.memory["best_epoch"],
     }
     return Result(metrics, data)
 
@@ -76,97 +68,75 @@ def run(run_dir: RunDir) -> Result:
 def _train(
     run_dir: RunDir,
     config: SFTConfig,
-    model: Any,
-    tokenizer: Any,
+    learner: Learner,
     train: Sequence[Demonstration],
     held_out: Sequence[Demonstration],
-) -> tuple[Best, float]:
-    optimizer = adamw(model.parameters(), config.weight_decay)
+    pad_id: int,
+) -> TrainingLoop:
+    """memory: best_epoch, best_loss and best_weights, those of the lowest held-out loss so far."""
     steps_per_epoch = math.ceil(len(train) / config.batch_size)
     num_steps = steps_per_epoch * config.num_epochs
-    done, best, loss = 0, Best(0, math.inf, None), math.nan
-    if (state := state_load(run_dir)) is not None:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        done, loss = state["done"], state["loss"]
-        best = Best(state["best_epoch"], state["best_loss"], state["best_weights"])
-
-    def current_state() -> State:
-        return {
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "done": done,
-            "loss": loss,
-            "best_epoch": best.epoch,
-            "best_loss": best.loss,
-            "best_weights": best.weights,
-        }
-
-    while done < num_steps:
-        epoch, batch_index = divmod(done, steps_per_epoch)
+    best = {"best_epoch": config.num_epochs, "best_loss": math.inf, "best_weights": None}
+    loop = TrainingLoop(run_dir, {"policy": learner}, num_steps, config.save_every_steps, best)
+    for step in loop.steps():
+        epoch, batch_index = divmod(step, steps_per_epoch)
         order = permutation(len(train), run_dir.seed, "sft", epoch)
         start = batch_index * config.batch_size
         batch = [train[row] for row in order[start : start + config.batch_size]]
-        loss = batch_backward(model, batch, config.micro_batch_tokens, tokenizer.pad_token_id)
-        rate = cosine_rate(done, num_steps, config.learning_rate)
-        norm = optimizer_step(optimizer, rate, config.max_grad_norm)
-        done += 1
+        loss = batch_learn(learner, batch, config.micro_batch_tokens, pad_id)
+        rate = cosine_rate(step, num_steps, config.learning_rate)
+        norm = learner.step(rate)
         metrics = {"sft/loss": loss, "sft/learning_rate": rate, "sft/gradient_norm": norm}
-        if done % steps_per_epoch == 0:
+        if (step + 1) % steps_per_epoch == 0:
             metrics["sft/epoch"] = epoch + 1
             if held_out:
-                held_out_loss = mean_loss(model, held_out, config, tokenizer.pad_token_id)
+                held_out_loss = learner.read(mean_loss, held_out, config.micro_batch_tokens, pad_id)
                 metrics["sft/held_out_loss"] = held_out_loss
-                if held_out_loss < best.loss:
-                    weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
-                    best = Best(epoch + 1, held_out_loss, weights)
-            else:
-                best.epoch = epoch + 1
-        run_dir.metrics_write(done, metrics)
-        run_dir.progress_write(done, num_steps, f"epoch {epoch + 1} of {config.num_epochs}")
-        step_finished(run_dir, done, config.save_every_steps, current_state, num_steps)
-    return best, loss
+                if held_out_loss < loop.memory["best_loss"]:
+                    loop.memory["best_epoch"] = epoch + 1
+                    loop.memory["best_loss"] = held_out_loss
+                    loop.memory["best_weights"] = learner.weights()
+        loop.log(step + 1, metrics, f"epoch {epoch + 1} of {config.num_epochs}")
+    return loop
 
 
-def batch_backward(
-    model: Any, batch: Sequence[Demonstration], micro_batch_tokens: int, pad_id: int
+def batch_learn(
+    learner: Learner, batch: Sequence[Demonstration], max_tokens: int, pad_id: int
 ) -> float:
     """Adds the gradient of the batch's mean loss per completion token; returns that loss, nats."""
     num_tokens = sum(len(record.completion_ids) for record in batch)
-    return sum(
-        _micro_batch_loss(model, group, num_tokens, pad_id, backward=True)
-        for group in _groups(batch, micro_batch_tokens)
-    )
+
+    def loss_of(
+        model: Any, group: Sequence[Demonstration]
+    ) -> tuple[Tensor, Mapping[str, Tensor | float]]:
+        return group_loss(model, group, num_tokens, pad_id), {}
+
+    return learner.accumulate(demonstration_groups(batch, max_tokens), loss_of)["loss"]
 
 
-@torch.no_grad()
-def mean_loss(
-    model: Any, records: Sequence[Demonstration], config: SFTConfig, pad_id: int
-) -> float:
+def mean_loss(model: Any, records: Sequence[Demonstration], max_tokens: int, pad_id: int) -> float:
     """Mean loss per completion token over all records, nats."""
     num_tokens = sum(len(record.completion_ids) for record in records)
     return sum(
-        _micro_batch_loss(model, group, num_tokens, pad_id, backward=False)
-        for group in _groups(records, config.micro_batch_tokens)
+        float(group_loss(model, group, num_tokens, pad_id))
+        for group in demonstration_groups(records, max_tokens)
     )
 
 
-def _groups(records: Sequence[Demonstration], max_tokens: int) -> list[list[Demonstration]]:
-    lengths = [len(record.prompt_ids) + len(record.completion_ids) for record in records]
-    return [[records[row] for row in group] for group in groups_by_length(lengths, max_tokens)]
-
-
-def _micro_batch_loss(
-    model: Any, records: Sequence[Demonstration], num_tokens: int, pad_id: int, backward: bool
-) -> float:
+def group_loss(model: Any, group: Sequence[Demonstration], num_tokens: int, pad_id: int) -> Tensor:
+    """The group's part of the mean loss over num_tokens completion tokens."""
     sequences = sequences_collate(
-        [record.prompt_ids for record in records],
-        [record.completion_ids for record in records],
+        [record.prompt_ids for record in group],
+        [record.completion_ids for record in group],
         pad_id,
         device_pick(),
     )
-    logprobs = completion_logprobs(model, sequences, temperature=1.0)
-    loss = sft_loss(logprobs, sequences.completion_mask, num_tokens)
-    if backward:
-        loss.backward()
-    return float(loss.detach())
+    return completion_loss(model, sequences, num_tokens)
+
+
+def demonstration_groups(
+    records: Sequence[Demonstration], max_tokens: int
+) -> list[list[Demonstration]]:
+    """Micro-batches of similar length, at most max_tokens once padded."""
+    lengths = [len(record.prompt_ids) + len(record.completion_ids) for record in records]
+    return [[records[row] for row in group] for group in groups_by_length(lengths, max_tokens)]
