@@ -7,6 +7,7 @@ from torch.testing import assert_close
 
 from tests.tiny import tiny_model
 from training.algorithms.generation import generate, left_pad, sample_tokens
+from training.algorithms.kv_cache import ROOM, cache_make
 
 EOS, PAD = 257, 256
 
@@ -101,3 +102,53 @@ def test_left_padding_leaves_hidden_states_alone(model, width):
         padded = model(input_ids=ids, attention_mask=mask.long(), position_ids=positions).logits
         alone = model(input_ids=tensor([prompt])).logits
     assert_close(padded[0, -3:], alone[0], atol=1e-5, rtol=1e-5)
+
+
+def test_tokens_of_a_large_vocabulary_invert_the_same_function():
+    """Against a plain sum over the whole vocabulary; 700 tokens are three blocks, one not full."""
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(1, 700, generator=generator).expand(5000, -1)
+    uniforms = torch.rand(5000, generator=generator, dtype=torch.float64)
+    cumulative = torch.softmax(logits[0].double(), -1).cumsum(-1)
+    # A draw within rounding of a boundary may fall on either side; here none does.
+    assert (uniforms[:, None] - cumulative).abs().min() > 1e-7
+    expected = [int((cumulative <= uniform).sum()) for uniform in uniforms]
+    assert sample_tokens(logits, uniforms).tolist() == expected
+
+
+def test_a_token_of_probability_zero_is_never_drawn():
+    logits = torch.full((3, 600), -torch.inf)
+    logits[:, 300] = 0.0
+    uniforms = tensor([0.0, 0.5, 1 - 2**-53], dtype=torch.float64)
+    assert sample_tokens(logits, uniforms).tolist() == [300, 300, 300]
+
+
+def test_a_prompt_asked_several_times_is_read_once_and_answered_the_same(model):
+    prompts = [[65, 66], [70, 71, 72], [65, 66], [70, 71, 72], [65, 66], [80]]
+    seeds = list(range(6))
+    rows_read = []
+    handle = model.base_model.register_forward_pre_hook(
+        lambda module, args, kwargs: rows_read.append(kwargs["input_ids"].shape[0]),
+        with_kwargs=True,
+    )
+    together = _generate(model, prompts, seeds)
+    handle.remove()
+    assert rows_read[:2] == [3, 6]  # three different prompts, then six completions
+    alone = [_generate(model, [p], [s])[0] for p, s in zip(prompts, seeds, strict=True)]
+    assert together == alone
+
+
+def test_the_cache_grows_past_its_room_without_loss():
+    """More tokens than ROOM: the same hidden states as one pass over the whole text."""
+    model = tiny_model()
+    ids = torch.randint(0, 256, (2, ROOM + 40), generator=torch.Generator().manual_seed(3))
+    cache, rows = cache_make(model.config), tensor([1, 0, 1])
+    with torch.no_grad():
+        model.base_model(input_ids=ids[:, :5], past_key_values=cache, use_cache=True)
+        cache.batch_select_indices(rows)
+        for position in range(5, ids.shape[1]):
+            step = ids[rows, position, None]
+            last = model.base_model(input_ids=step, past_key_values=cache, use_cache=True)
+        whole = model.base_model(input_ids=ids).last_hidden_state[rows, -1]
+    assert cache.get_seq_length() == ROOM + 40
+    assert_close(last.last_hidden_state[:, -1], whole, atol=1e-5, rtol=1e-5)
