@@ -114,8 +114,8 @@ def is_contradictory(completions: list[str], ranks: list[int]) -> bool:
 class SplitCheck:
     """Refuses a prompt that is on both sides: what is measured must not have been learned from.
 
-    Prompts are told apart by id. Judged ones (demonstrations, rankings, ratings) also by their
-    messages, as two ids of one prompt leak just the same.
+    Within a file prompts are told apart by id. Judged ones (demonstrations, rankings, ratings) also
+    by their messages, in all files together: two ids of one prompt leak just the same.
     """
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ class SplitCheck:
         split = record.get("split")
         if split not in SPLITS:
             _refuse(record, f"split in {file}", split, " or ".join(map(repr, SPLITS)))
-        for key in self._keys(record):
+        for key in self._keys(file, record):
             known, known_file = self._sides.setdefault(key, (split, file))
             if known != split:
                 raise RunFolderInvalid(
@@ -136,10 +136,10 @@ class SplitCheck:
                 )
 
     @staticmethod
-    def _keys(record: Record) -> list[tuple[str, str]]:
+    def _keys(file: str, record: Record) -> list[tuple[str, str]]:
         keys = []
         if (prompt_id := record.get("prompt_id")) is not None:
-            keys.append(("id", repr(prompt_id)))
+            keys.append((file, repr(prompt_id)))
         if "prompt" in record and not record.keys().isdisjoint({"completion", "completions"}):
             keys.append(("messages", json.dumps(record["prompt"], sort_keys=True)))
         return keys

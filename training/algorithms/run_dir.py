@@ -20,6 +20,7 @@ from training.algorithms.errors import (
     RunFolderInvalid,
     RunLocked,
 )
+from training.algorithms.record_checks import SplitCheck
 
 ConfigT = TypeVar("ConfigT")
 
@@ -64,6 +65,7 @@ class RunDir:
                 f"{self.path / 'run.json'} lacks or garbles {error}; it needs method, config, seed."
             ) from error
         self.stop_requested = False
+        self._splits = SplitCheck()
         self._metrics_seen: set[tuple[int, str]] | None = None
 
     # ---- input
@@ -92,21 +94,18 @@ class RunDir:
     def records(self, name: str, split: str | None = None) -> list[dict[str, Any]]:
         """Records of data/<name>.jsonl in file order, all or those of one split.
 
-        A missing file reads as no records: a project may have no demonstrations yet.
+        A missing file reads as no records: a project may have no demonstrations yet. Raises
+        RunFolderInvalid for what is no record, and for a prompt on both sides (SplitCheck).
         """
         path = self.path / "data" / f"{name}.jsonl"
         if not path.exists():
             return []
-        records = []
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    records.append(json.loads(line))
-                except ValueError as error:
-                    raise RunFolderInvalid(f"{path} line {number} is not JSON: {error}") from error
-        return [record for record in records if split is None or record.get("split") == split]
+        records = _lines_read(path)
+        if split is None:
+            return records
+        for record in records:
+            self._splits.add(name, record)
+        return [record for record in records if record["split"] == split]
 
     # ---- one process at a time
 
@@ -247,6 +246,21 @@ def _json_read(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise RunFolderInvalid(f"{path} holds no JSON object")
     return document
+
+
+def _lines_read(path: Path) -> list[dict[str, Any]]:
+    records = []
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:  # not JSON, or not UTF-8
+            raise RunFolderInvalid(f"{path} line {number} is not JSON: {error}") from error
+        if not isinstance(record, dict):
+            raise RunFolderInvalid(f"{path} line {number} is not a JSON object: {line[:80]!r}")
+        records.append(record)
+    return records
 
 
 def _json_write(path: Path, document: dict[str, Any], sync: bool = False) -> None:

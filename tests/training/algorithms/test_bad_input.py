@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.tiny import chat, tiny_tokenizer
+from tests.tiny import chat, run_folder_make, tiny_tokenizer
 from training.algorithms.encoding import (
     data_metrics,
     demonstrations_encode,
@@ -14,6 +14,7 @@ from training.algorithms.encoding import (
 )
 from training.algorithms.errors import DataTooSmall, RunFolderInvalid
 from training.algorithms.record_checks import SplitCheck
+from training.algorithms.run_dir import RunDir
 
 RANKING = {
     "id": 7,
@@ -151,18 +152,39 @@ def test_a_prompt_on_both_sides_is_named():
     check = SplitCheck()
     check.add("rankings", RANKING | {"split": "train"})
     check.add("rankings", RANKING | {"split": "train", "id": 8})
-    with pytest.raises(RunFolderInvalid, match="prompt 3 leaks: record 9 of demonstrations"):
-        check.add("demonstrations", DEMONSTRATION | {"split": "held_out", "id": 9})
+    changed = {"split": "held_out", "id": 9, "prompt": chat("ask again")}
+    with pytest.raises(RunFolderInvalid, match="prompt 3 leaks: record 9 of rankings"):
+        check.add("rankings", RANKING | changed)
 
 
-def test_the_same_judged_messages_under_another_id_leak_too():
+def test_the_same_judged_messages_leak_under_another_id_and_in_another_file():
     check = SplitCheck()
     check.add("rankings", RANKING | {"split": "train"})
-    check.add("prompts", {"prompt_id": 4, "prompt": chat("ask"), "split": "held_out"})
-    with pytest.raises(RunFolderInvalid, match="prompt 5 leaks"):
-        check.add("rankings", RANKING | {"split": "held_out", "prompt_id": 5})
+    check.add("prompts", {"prompt_id": 3, "prompt": chat("ask"), "split": "held_out"})
+    for file, record in (("rankings", RANKING), ("demonstrations", DEMONSTRATION)):
+        with pytest.raises(RunFolderInvalid, match=f"prompt 5 leaks: record 7 of {file}"):
+            check.add(file, record | {"split": "held_out", "prompt_id": 5})
 
 
 def test_an_unknown_split_is_refused_not_dropped():
     with pytest.raises(RunFolderInvalid, match="'test'; expected 'train' or 'held_out'"):
         SplitCheck().add("rankings", RANKING | {"split": "test"})
+
+
+def test_a_run_folder_is_checked_as_it_is_read(tmp_path):
+    records = [RANKING | {"split": "train"}, RANKING | {"split": "held_out", "id": 8}]
+    run_dir = RunDir(run_folder_make(tmp_path / "run", "reward_model", data={"rankings": records}))
+    with pytest.raises(RunFolderInvalid, match="prompt 3 leaks") as caught:
+        run_dir.records("rankings", "train")
+    assert caught.value.extra == {"prompt_id": 3}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [(b"[1]", "is not a JSON object"), (b"{'a': 1}", "not JSON"), (b'{"a": "\xff"}', "not JSON")],
+)
+def test_a_line_that_is_no_record_is_named(tmp_path, line, message):
+    folder = run_folder_make(tmp_path / "run", "sample", data={"prompts": []})
+    (folder / "data" / "prompts.jsonl").write_bytes(b'{"a": "\xc3\xa9"}\n\n' + line + b"\n")
+    with pytest.raises(RunFolderInvalid, match=f"line 3 .*{message}"):
+        RunDir(folder).records("prompts")
