@@ -184,6 +184,8 @@ class Learner:
         if self.is_sharded:
             weights = get_model_state_dict(self._module, options=_TRAINED_ON_CPU)
             whole = {name.removeprefix("model."): tensor for name, tensor in weights.items()}
+            for tied in getattr(self._plain, "all_tied_weights_keys", ()):
+                whole.pop(tied, None)  # gathered twice; stored once
         if processes().is_main:
             self._plain.save_pretrained(folder, state_dict=whole)
             tokenizer.save_pretrained(folder)
