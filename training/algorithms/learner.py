@@ -80,7 +80,7 @@ class Learner:
         plain = model if self._adapter is None else self._adapter.model
         if config.gradient_checkpointing:
             _dropout_remove(plain)
-            plain.gradient_checkpointing_enable({"use_reentrant": False})
+            plain.activation_checkpointing_enable({"use_reentrant": False})
         self._plain = plain
         self._module = _wrapped(plain, self.is_sharded)
         trained = [p for p in self._module.parameters() if p.requires_grad]
