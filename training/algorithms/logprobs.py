@@ -15,8 +15,27 @@ from torch.nn import LinearCrossEntropyOptions
 from torch.nn.functional import linear_cross_entropy
 from torch.utils.checkpoint import checkpoint
 
+from training.algorithms.hidden import (
+    completion_hidden,
+    completion_tokens,
+    hidden_states,
+    last_hidden,
+)
 from training.algorithms.records import Sequences
 from training.algorithms.token_logprobs import token_logprobs
+
+__all__ = [
+    "TokenStatistics",
+    "completion_hidden",
+    "completion_logprobs",
+    "completion_loss",
+    "completion_statistics",
+    "completion_tokens",
+    "head_logits",
+    "hidden_states",
+    "last_hidden",
+    "plain_head",
+]
 
 # Logits held at a time; 2**24 fp32 numbers are 64 MiB.
 CHUNK_ELEMENTS = 2**24
@@ -34,14 +53,6 @@ class TokenStatistics:
     """[B, T] nats"""
 
 
-def hidden_states(model: Any, input_ids: Tensor) -> Tensor:
-    """Last hidden states [B, L, D] of right-padded input_ids [B, L], before any head.
-
-    No attention mask: under causal attention a real token cannot see the pads to its right.
-    """
-    return model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
-
-
 def head_logits(model: Any, hidden: Tensor) -> Tensor:
     """Vocabulary logits [N, V] in fp32 of hidden rows [N, D].
 
@@ -57,45 +68,6 @@ def head_logits(model: Any, hidden: Tensor) -> Tensor:
     if (cap := getattr(config, "final_logit_softcapping", None)) is not None:
         logits = torch.tanh(logits / cap) * cap
     return logits
-
-
-def completion_hidden(model: Any, sequences: Sequences) -> Tensor:
-    """Hidden rows [N, D] that predict the completion tokens, ready for the head.
-
-    N = the number of completion tokens, in the order of completion_mask, row-major over [B, T].
-    """
-    if model.config.is_encoder_decoder:
-        from training.algorithms import encoder_decoder
-
-        return encoder_decoder.completion_hidden(model, sequences)
-    return completion_rows(hidden_states(model, sequences.input_ids), sequences)
-
-
-def last_hidden(model: Any, sequences: Sequences) -> Tensor:
-    """Hidden rows [B, D] AT the last token of each completion (its EOS), for scalar heads."""
-    if model.config.is_encoder_decoder:
-        from training.algorithms import encoder_decoder
-
-        return encoder_decoder.last_hidden(model, sequences)
-    hidden = hidden_states(model, sequences.input_ids)
-    last = sequences.prompt_lengths + sequences.completion_lengths - 1
-    return hidden[torch.arange(hidden.shape[0], device=hidden.device), last]
-
-
-def completion_rows(hidden: Tensor, sequences: Sequences) -> Tensor:
-    """hidden [B, L, D] -> [N, D]: the rows that predict completion tokens, N = their number.
-
-    The token at position p is predicted by the row at p - 1.
-    """
-    mask = sequences.completion_mask
-    rows, offsets = mask.nonzero(as_tuple=True)
-    return hidden[rows, sequences.prompt_lengths[rows] - 1 + offsets]
-
-
-def completion_tokens(sequences: Sequences) -> Tensor:
-    """[N] the completion tokens in the order of completion_hidden."""
-    rows, offsets = sequences.completion_mask.nonzero(as_tuple=True)
-    return sequences.input_ids[rows, sequences.prompt_lengths[rows] + offsets]
 
 
 def plain_head(model: Any) -> torch.nn.Linear | None:

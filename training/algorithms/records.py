@@ -63,20 +63,41 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
-class Sequences:
-    """Prompts followed by completions, right-padded. B sequences, L tokens, T = longest completion.
+class SharedPrompts:
+    """Prompts that several completions of a batch continue, right-padded. G prompts, P tokens."""
 
+    prompt_ids: Tensor
+    """[G, P]"""
+    prompt_lengths: Tensor
+    """[G] tokens, >= 1"""
+    prompt_index: Tensor
+    """[B] the prompt of each completion, 0 to G - 1"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """B prompts followed by completions, T tokens in the longest completion, in rows of L tokens.
+
+    Three layouts (collate.py makes them, hidden.py reads them):
+    one sequence per row, right-padded: neither `starts` nor `shared`;
+    packed, several sequences per row: `starts` and `position_ids`;
+    shared prompts: `shared`; input_ids then hold the completions alone, [B, T].
     Right padding under causal attention needs no attention mask: real tokens never see the pads.
     """
 
     input_ids: Tensor
-    """[B, L]"""
+    """[R, L]; R = B unless packed"""
     prompt_lengths: Tensor
     """[B] tokens, >= 1"""
     completion_lengths: Tensor
     """[B] tokens, >= 1, EOS included"""
     completion_mask: Tensor
     """[B, T] True at completion tokens"""
+    starts: Tensor | None = None
+    """[B] where each sequence begins in the flattened input_ids"""
+    position_ids: Tensor | None = None
+    """[R, L] restarting at 0 with each sequence and where the pads begin"""
+    shared: SharedPrompts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.algorithms.logprobs import completion_hidden, last_hidden
+from training.algorithms.hidden import completion_hidden, last_hidden
 from training.algorithms.records import Sequences
 
 
