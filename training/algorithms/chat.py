@@ -21,6 +21,11 @@ FALLBACK_CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}Assistant:\n{% endif %}"
 )
 
+# For encoder-decoder models, whose encoders were trained on texts that end with EOS.
+ENCODER_CHAT_TEMPLATE = (
+    FALLBACK_CHAT_TEMPLATE + "{% if add_generation_prompt %}{{ eos_token }}{% endif %}"
+)
+
 
 def prompt_encode(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
     """Token ids of the chat up to where the assistant starts to answer.

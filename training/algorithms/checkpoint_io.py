@@ -5,15 +5,35 @@ from typing import Any
 
 import torch
 import transformers
+from torch import Tensor
 from transformers import (
+    CONFIG_MAPPING,
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
 )
 
-from training.algorithms.chat import FALLBACK_CHAT_TEMPLATE
+from training.algorithms.chat import ENCODER_CHAT_TEMPLATE, FALLBACK_CHAT_TEMPLATE
+from training.algorithms.checkpoint_checks import (
+    Kind,
+    config_check,
+    kind_check,
+    loaded_check,
+    location_check,
+    refuse,
+    same_tokens_check,
+    vocabulary_check,
+)
+from training.algorithms.collate import sequences_collate
+from training.algorithms.encoder_decoder import (
+    HEAD_NAMES,
+    is_encoder_decoder,
+    scalar_head_layers,
+)
 from training.algorithms.errors import CheckpointInvalid
-from training.algorithms.logprobs import head_logits, hidden_states
+from training.algorithms.hidden import completion_hidden
+from training.algorithms.logprobs import head_logits
 
 ADDED_PAD = "<|pad|>"
 
@@ -29,10 +49,9 @@ def tokenizer_load(location: str) -> Any:
     What is missing is added, except EOS: a model that cannot end its answer cannot be trained here.
     Raises CheckpointInvalid.
     """
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
-    except Exception as error:
-        raise _invalid("tokenizer", location, error) from error
+    config = location_check(location)
+    config_check(config, location)
+    tokenizer = _tokenizer_read(location)
     if tokenizer.eos_token_id is None:
         raise CheckpointInvalid(
             f"The tokenizer of {location} has no EOS token; set eos_token in its "
@@ -42,45 +61,33 @@ def tokenizer_load(location: str) -> Any:
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         tokenizer.add_special_tokens({"pad_token": ADDED_PAD})
     if not tokenizer.chat_template:
-        tokenizer.chat_template = FALLBACK_CHAT_TEMPLATE
+        is_encoded = is_encoder_decoder(CONFIG_MAPPING[config["model_type"]])
+        tokenizer.chat_template = ENCODER_CHAT_TEMPLATE if is_encoded else FALLBACK_CHAT_TEMPLATE
     return tokenizer
 
 
 def policy_load(location: str, tokenizer: Any) -> Any:
-    """A causal language model in fp32, dropout off, on the device of this process.
+    """A language model in fp32, dropout off, on the device of this process.
 
-    Its embeddings grow when the tokenizer gained a token. Raises CheckpointInvalid, also when
-    `logprobs.head_logits` does not reproduce the model's own logits.
+    Decoder-only, or encoder-decoder of the T5 family (encoder_decoder.py). Its embeddings grow when
+    the tokenizer gained a pad token. Raises CheckpointInvalid, also when `logprobs.head_logits`
+    does not reproduce the model's own logits.
     """
-    model = _model_load(AutoModelForCausalLM, location)
-    _embeddings_fit(model, tokenizer)
-    _prepare(model, tokenizer)
+    model = _model_load(location, tokenizer, "policy")
     _head_check(model, location)
     return model
 
 
 def reward_model_load(location: str, tokenizer: Any) -> Any:
     """A trained reward model; raises CheckpointInvalid when the folder holds something else."""
-    model = _model_load(AutoModelForSequenceClassification, location)
-    if not hasattr(model.config, "reward_bias"):
-        raise CheckpointInvalid(
-            f"{location} is not a reward model of ours: its config.json has no reward_bias.",
-            location=location,
-        )
-    _prepare(model, tokenizer)
-    return model
+    return _model_load(location, tokenizer, "reward_model")
 
 
 def reward_model_from_policy(location: str, tokenizer: Any) -> Any:
     """A reward model with the policy's backbone; its head is still to be initialized."""
-    model = _model_load(AutoModelForSequenceClassification, location, num_labels=1)
-    if not isinstance(getattr(model, "score", None), torch.nn.Linear):
-        raise CheckpointInvalid(
-            f"{type(model).__name__} has no linear `score` head; use a decoder-only model.",
-            location=location,
-        )
-    _embeddings_fit(model, tokenizer)
-    _prepare(model, tokenizer)
+    model = _model_load(location, tokenizer, "policy", fresh_head=True)
+    if not all(isinstance(layer, torch.nn.Linear) for layer in scalar_head_layers(model)):
+        refuse("model", location, f"{type(model).__name__} has no linear reward head.")
     model.config.reward_bias = 0.0
     return model
 
@@ -96,18 +103,55 @@ def context_length(model: Any) -> int | None:
     return getattr(model.config.get_text_config(), "max_position_embeddings", None)
 
 
-def _model_load(auto_class: Any, location: str, **kwargs: Any) -> Any:
+def _model_load(location: str, tokenizer: Any, kind: Kind, fresh_head: bool = False) -> Any:
+    """A checkpoint of a kind, checked; fresh_head puts a scalar head in place of the policy's."""
+    config = location_check(location)
+    config_check(config, location)
+    kind_check(config, location, kind)
+    if kind == "reward_model" or fresh_head:
+        auto_class = AutoModelForSequenceClassification
+    elif is_encoder_decoder(CONFIG_MAPPING[config["model_type"]]):
+        auto_class = AutoModelForSeq2SeqLM
+    else:
+        auto_class = AutoModelForCausalLM
+    model, info = _weights_read(auto_class, location, {"num_labels": 1} if fresh_head else {})
+    loaded_check(model, info, location, HEAD_NAMES if fresh_head else ())
+    vocabulary_check(model, tokenizer, location)
+    if tokenizer.name_or_path != location and _has_tokenizer(location):
+        same_tokens_check(tokenizer, _tokenizer_read(location), location)
+    _embeddings_fit(model, tokenizer)
+    _prepare(model, tokenizer)
+    return model
+
+
+def _weights_read(auto_class: Any, location: str, options: dict[str, Any]) -> tuple[Any, Any]:
     # transformers logs a warning for the head that reward_model_from_policy replaces anyway
     verbosity = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
     try:
         return auto_class.from_pretrained(
-            location, trust_remote_code=False, use_safetensors=True, dtype=torch.float32, **kwargs
+            location,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **options,
         )
     except Exception as error:
         raise _invalid("model", location, error) from error
     finally:
         transformers.logging.set_verbosity(verbosity)
+
+
+def _tokenizer_read(location: str) -> Any:
+    try:
+        return AutoTokenizer.from_pretrained(location, trust_remote_code=False)
+    except Exception as error:
+        raise _invalid("tokenizer", location, error) from error
+
+
+def _has_tokenizer(location: str) -> bool:
+    return (Path(location) / "tokenizer_config.json").exists()
 
 
 def _invalid(what: str, location: str, error: Exception) -> CheckpointInvalid:
@@ -127,16 +171,19 @@ def _prepare(model: Any, tokenizer: Any) -> None:
     model.config.pad_token_id = tokenizer.pad_token_id
     if getattr(model, "generation_config", None) is not None:
         model.generation_config.pad_token_id = tokenizer.pad_token_id
+    if is_encoder_decoder(model):
+        # T5ForSequenceClassification finds the row it scores by this id
+        model.config.eos_token_id = tokenizer.eos_token_id
     model.eval()
     model.to(device_pick())
 
 
 def _embeddings_fit(model: Any, tokenizer: Any) -> None:
-    """Adds rows for added tokens, each the mean of the old rows: no random draw."""
-    have = model.get_input_embeddings().weight.shape[0]
-    if len(tokenizer) <= have:
+    """Adds rows up to the pad token, each the mean of the old rows: no random draw."""
+    have, need = model.get_input_embeddings().weight.shape[0], tokenizer.pad_token_id + 1
+    if need <= have:
         return
-    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    model.resize_token_embeddings(need, mean_resizing=False)
     tables = [model.get_input_embeddings(), model.get_output_embeddings()]
     with torch.no_grad():
         for table in tables:
@@ -145,14 +192,21 @@ def _embeddings_fit(model: Any, tokenizer: Any) -> None:
 
 
 def _head_check(model: Any, location: str) -> None:
-    device = model.get_input_embeddings().weight.device
-    input_ids = torch.arange(4, device=device)[None, :]
+    sequences = sequences_collate([[0, 1]], [[2, 3]], 0, model.get_input_embeddings().weight.device)
     with torch.no_grad():
-        ours = head_logits(model, hidden_states(model, input_ids)[0])
-        theirs = model(input_ids=input_ids, use_cache=False).logits[0].float()
+        ours = head_logits(model, completion_hidden(model, sequences))
+        theirs = _own_logits(model, sequences.input_ids).float()
     if not torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4):
         raise CheckpointInvalid(
             f"{type(model).__name__} changes its logits after the vocabulary projection in a way "
             "this version does not know (logprobs.head_logits).",
             location=location,
         )
+
+
+def _own_logits(model: Any, input_ids: Tensor) -> Tensor:
+    """The model's logits [2, V] for the last two of four tokens."""
+    if is_encoder_decoder(model):
+        prompt, completion = input_ids[:, :2], input_ids[:, 2:]
+        return model(input_ids=prompt, labels=completion, use_cache=False).logits[0]
+    return model(input_ids=input_ids, use_cache=False).logits[0, 1:3]

@@ -17,6 +17,8 @@ from training.algorithms.records import Sequences
 
 # Families whose logits and scores the tests hold to transformers' own.
 FAMILIES = ("t5", "mt5", "umt5")
+# Prefixes of the scalar head's weights: decoder-only, T5.
+HEAD_NAMES = ("score.", "classification_head.")
 METHODS = "sft, reward_model and the offline preference methods (such as dpo)"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training.algorithms.encoder_decoder import scalar_head, scalar_head_layers
 from training.algorithms.hidden import completion_hidden, last_hidden
 from training.algorithms.records import Sequences
 
@@ -20,17 +21,17 @@ def reward_bias(model: Any) -> float:
 
 
 def head_initialize(model: Any, generator: torch.Generator) -> None:
-    """Draws the head from a normal of std 1/sqrt(d + 1), bias 0.
+    """Draws the head from a normal of std 1/sqrt(d + 1), bias 0; T5's dense layer likewise.
 
     Stiennon et al. 2020: summarize_from_feedback/query_response_model.py of
     openai/summarize-from-feedback; d is the width of the hidden state.
     """
-    weight = model.score.weight
-    std = 1.0 / math.sqrt(weight.shape[1] + 1)
     with torch.no_grad():
-        weight.copy_(torch.randn(weight.shape, generator=generator) * std)
-        if getattr(model.score, "bias", None) is not None:
-            model.score.bias.zero_()
+        for layer in scalar_head_layers(model):
+            std = 1.0 / math.sqrt(layer.weight.shape[1] + 1)
+            layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) * std)
+            if layer.bias is not None:
+                layer.bias.zero_()
 
 
 def sequence_scores(model: Any, sequences: Sequences) -> Tensor:
@@ -38,7 +39,7 @@ def sequence_scores(model: Any, sequences: Sequences) -> Tensor:
 
     The position comes from explicit lengths, never from comparing ids with the pad token.
     """
-    return _head(model, last_hidden(model, sequences)) - reward_bias(model)
+    return scalar_head(model, last_hidden(model, sequences)) - reward_bias(model)
 
 
 def token_values(model: Any, sequences: Sequences) -> Tensor:
@@ -46,11 +47,6 @@ def token_values(model: Any, sequences: Sequences) -> Tensor:
 
     That is at the row which predicts token t, the last prompt token for t = 0.
     """
-    values = _head(model, completion_hidden(model, sequences)) - reward_bias(model)
+    values = scalar_head(model, completion_hidden(model, sequences)) - reward_bias(model)
     mask = sequences.completion_mask
     return torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, values)
-
-
-def _head(model: Any, rows: Tensor) -> Tensor:
-    """rows [N, D] -> [N] in fp32."""
-    return model.score(rows).squeeze(-1).float()
