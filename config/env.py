@@ -19,6 +19,13 @@ def read_int(name: str, *, default: int, minimum: int = 1) -> int:
     return value
 
 
+def read_choice(name: str, *, default: str, choices: tuple[str, ...]) -> str:
+    value = env.str(name, default=default).strip()
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name}={value!r} is none of: {', '.join(choices)}.")
+    return str(value)
+
+
 def read_bool(name: str, *, default: bool) -> bool:
     raw = env.str(name, default=str(default)).strip().lower()
     if raw in {"1", "true", "yes", "on"}:

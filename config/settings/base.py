@@ -9,13 +9,15 @@ from typing import Any
 
 from csp.constants import NONE, SELF
 
-from config.env import env, read_bool, read_int, read_list, read_path
+from config.env import env, read_bool, read_choice, read_int, read_list, read_path
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 # Preferendum
 PREFERENDUM_DATA_DIR = read_path("PREFERENDUM_DATA_DIR", default=BASE_DIR / "var")
 PREFERENDUM_BASE_MODEL = env.str("PREFERENDUM_BASE_MODEL", default="")
+# JSON lines {"text": ...} that PPO-ptx mixes in; empty: the demonstrations.
+PREFERENDUM_PRETRAINING_TEXTS = env.str("PREFERENDUM_PRETRAINING_TEXTS", default="")
 PREFERENDUM_ALLOW_DOWNLOADS = read_bool("PREFERENDUM_ALLOW_DOWNLOADS", default=False)
 PREFERENDUM_RUN_LEASE_SECONDS = read_int("PREFERENDUM_RUN_LEASE_SECONDS", default=30, minimum=3)
 PREFERENDUM_TICK_SECONDS = read_int("PREFERENDUM_TICK_SECONDS", default=5)
@@ -23,6 +25,14 @@ PREFERENDUM_TICK_SECONDS = read_int("PREFERENDUM_TICK_SECONDS", default=5)
 PREFERENDUM_TRAIN_THREADS = read_int("PREFERENDUM_TRAIN_THREADS", default=0, minimum=0)
 # Stands for `python` before `-m training.algorithms...`, for instance "srun --gres=gpu:1 python".
 PREFERENDUM_LAUNCHER = env.str("PREFERENDUM_LAUNCHER", default="")
+# More than one: training methods start under torchrun, one process per GPU.
+PREFERENDUM_TRAIN_PROCESSES = read_int("PREFERENDUM_TRAIN_PROCESSES", default=1)
+PREFERENDUM_TRAIN_PRECISION = read_choice(
+    "PREFERENDUM_TRAIN_PRECISION", default="fp32", choices=("fp32", "bf16")
+)
+PREFERENDUM_TRAIN_SHARDING = read_choice(
+    "PREFERENDUM_TRAIN_SHARDING", default="none", choices=("none", "fsdp")
+)
 
 # Django
 DEBUG = False

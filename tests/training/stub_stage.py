@@ -1,6 +1,7 @@
 """Stands in for `python -m training.algorithms.<method>`: the run folder contract, no torch.
 
-STUB in the environment says how it behaves: succeed (default), refuse, crash, hang, die (by
+STUB in the environment says how it behaves: succeed (default), refuse (also with
+torchrun's exit code), crash, hang, die (by
 SIGKILL, once), locked (once).
 """
 
@@ -85,9 +86,9 @@ def main() -> int:
     if os.environ.get("PREFERENDUM_SUPERVISED") == "1":
         supervisor_watch()
     (FOLDER / "pid").write_text(str(os.getpid()))
-    if BEHAVIOUR == "refuse":
+    if BEHAVIOUR in ("refuse", "refuse_under_torchrun"):
         write("error.json", {"code": "data_too_small", "message": "3 of 8.", "extra": {}})
-        return 3
+        return 3 if BEHAVIOUR == "refuse" else 1
     if BEHAVIOUR == "crash":
         raise ZeroDivisionError("the stub was told to crash")
     if BEHAVIOUR == "hang":

@@ -78,10 +78,11 @@ def test_success_leaves_checkpoint_metrics_and_progress(run: Run) -> None:
     assert Checkpoint.objects.filter(run=run).count() == 1
 
 
+@pytest.mark.parametrize("behaviour", ["refuse", "refuse_under_torchrun"])
 def test_an_expected_failure_tells_its_code_and_reason(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch, behaviour: str
 ) -> None:
-    monkeypatch.setenv("STUB", "refuse")
+    monkeypatch.setenv("STUB", behaviour)
     run_execute(run_id=run.pk)
     run.refresh_from_db()
     assert (run.status, run.error_code) == (RunStatus.FAILED, "data_too_small")

@@ -8,7 +8,10 @@ from django.contrib.auth.models import User
 from annotation.models import Project
 from tests.factories import demonstration_make, prompt_make, ranking_make
 from tests.training.people import prompts_make
-from training.models import LoopSettings, Snapshot
+from training.algorithms.methods import method_get
+from training.models import LoopSettings, Round, Sample, Snapshot
+from training.services.base_model import base_checkpoint_get
+from training.services.runs import run_create
 from training.services.snapshots import (
     HELD_OUT,
     TRAIN,
@@ -86,6 +89,30 @@ def test_a_ranking_is_stored_as_given_with_its_ties(
     assert "annotator" not in record
     assert "created_at" not in record
     assert "bob" not in json.dumps(record)
+
+
+def test_a_ranking_names_who_wrote_its_completions_and_in_which_round(
+    project: Project, bob: User, small: LoopSettings, silence: None
+) -> None:
+    ranking = ranking_make(project, bob, places=((0,), (1,), (2,)))
+    base = base_checkpoint_get()
+    method = method_get("sample")
+    round = Round.objects.create(project=project, number=3, step="sample")
+    runs = [
+        run_create(
+            settings=small, step="sample", method=method, seed=n, parents={"policy": base}, round=r
+        )
+        for n, r in enumerate([round, None])
+    ]
+    items = sorted(ranking.task.task_completions.all(), key=lambda part: part.index)
+    for index, (run, item) in enumerate(zip(runs, items, strict=False)):
+        Sample.objects.create(
+            completion=item.completion, checkpoint=base, run=run, index=index, settings={},
+            seed=1, num_tokens=2, finished=True, purpose="ranking",
+        )  # fmt: skip
+    (record,) = read(snapshot_create(project=project, settings=small), "rankings")
+    assert record["sources"] == [base.name, base.name, "person"]
+    assert record["round"] == 3
 
 
 def test_the_files_are_read_only_and_come_before_the_row(

@@ -12,8 +12,9 @@ from functools import cache
 from typing import Literal
 
 import training.algorithms
+from training.algorithms.learner_config import LearnerConfig
 
-Stage = Literal["base", "sft", "reward_model", "policy", "evaluate", "sample"]
+Stage = Literal["base", "sft", "reward_model", "policy", "evaluate", "sample", "select"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ class Method:
     """Files it reads from data/, without ".jsonl"."""
     produces: Literal["policy", "reward_model"] | None = None
     """Kind of model left in output/; None when the output is samples or numbers."""
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether several processes can share one run of it."""
+        return issubclass(self.config, LearnerConfig)
 
 
 class UnknownMethod(LookupError):

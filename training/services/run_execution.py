@@ -106,7 +106,8 @@ def _work(run: Run, watch: WorkerWatch, report: Report) -> None:
     if code == 0 and result is not None:
         if not run_register(run=run, folder=folder, result=result):
             raise _LeaseLost
-    elif code == EXIT_EXPECTED:
+    elif code == EXIT_EXPECTED or (folder / "error.json").exists():
+        # torchrun exits with a code of its own, whatever its processes ended with.
         error = json_read(folder / "error.json") or {}
         text = error.get("message") or stderr_tail(folder) or "The run gave no reason."
         run_fail(run=run, code=error.get("code", "run_failed"), text=text)

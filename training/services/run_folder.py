@@ -44,6 +44,8 @@ def run_folder_prepare(run: Run) -> Path:
         },
         # Kept for the run's whole life: another number of threads would round differently.
         "num_threads": num_threads(),
+        "precision": django_settings.PREFERENDUM_TRAIN_PRECISION,
+        "sharding": django_settings.PREFERENDUM_TRAIN_SHARDING,
     }
     # Last of all, so that its presence means a complete folder.
     _json_write(folder / "run.json", document)
@@ -78,16 +80,15 @@ def _owner(run: Run) -> dict[str, Any]:
 
 
 def _data_write(run: Run, name: str, path: Path) -> None:
-    if name != "prompts":
+    """A file that nobody has given reads as no records."""
+    if name == "texts":
+        if texts := django_settings.PREFERENDUM_PRETRAINING_TEXTS:
+            # Copied, since its owner may go on writing it.
+            shutil.copyfile(texts, path)
+    elif name != "prompts":
         if run.snapshot is not None:
-            path.unlink(missing_ok=True)
-            source = snapshot_folder(run.snapshot.hash) / path.name
-            try:
-                os.link(source, path)
-            except OSError:
-                shutil.copyfile(source, path)
-        return
-    if run.step == RoundStep.POLICY and run.snapshot is not None:
+            _file_link(snapshot_folder(run.snapshot.hash) / path.name, path)
+    elif run.step == RoundStep.POLICY and run.snapshot is not None:
         _jsonl_write(path, snapshot_records(run.snapshot, "prompts", TRAIN))
     elif run.step == RoundStep.EVALUATE and run.snapshot is not None:
         held_out = snapshot_records(run.snapshot, "prompts", HELD_OUT)
@@ -95,6 +96,17 @@ def _data_write(run: Run, name: str, path: Path) -> None:
         _jsonl_write(path, (record for record in held_out if record["prompt_id"] in chosen))
     else:
         _jsonl_write(path, _prompt_records(run))
+
+
+def _file_link(source: Path, path: Path) -> None:
+    """Links a frozen file into the run's data, or copies it from another disk."""
+    if not source.exists():
+        return
+    path.unlink(missing_ok=True)
+    try:
+        os.link(source, path)
+    except OSError:
+        shutil.copyfile(source, path)
 
 
 def _prompt_records(run: Run) -> Iterable[dict[str, Any]]:

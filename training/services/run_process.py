@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 
+from training.algorithms.methods import method_get
 from training.models import Metric, Run
 
 # See training/algorithms/entry.py.
@@ -25,7 +26,12 @@ STDERR_CHARACTERS = 8_000
 
 
 def process_command(method: str, folder: Path) -> list[str]:
+    """One process, or a torchrun of several for a method that can use them."""
     launcher = shlex.split(django_settings.PREFERENDUM_LAUNCHER) or [sys.executable]
+    num_processes = django_settings.PREFERENDUM_TRAIN_PROCESSES
+    if num_processes > 1 and method_get(method).is_parallel:
+        torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node"]
+        launcher += ["-m", *torchrun, str(num_processes)]
     return [*launcher, "-m", f"training.algorithms.{method}", str(folder)]
 
 

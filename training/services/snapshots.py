@@ -14,12 +14,14 @@ from django.db import IntegrityError, transaction
 
 from annotation.judgements import kind_list
 from annotation.models import Project, Prompt
-from training.models import LoopSettings, Snapshot
+from training.models import LoopSettings, Sample, Snapshot
 
 TRAIN = "train"
 HELD_OUT = "held_out"
 FILES = ("demonstrations", "rankings", "prompts")
 BATCH = 500
+# Stands for the checkpoint of a completion that no model wrote.
+PERSON = "person"
 
 
 def prompt_split(content_hash: str, held_out_percent: int) -> str:
@@ -71,6 +73,7 @@ def _records(
     """The three files' records, and the ids of the judgements of each kind they came from."""
     prompts = list(Prompt.objects.filter(project=project).order_by("content_hash"))
     splits = {prompt.pk: prompt_split(prompt.content_hash, held_out_percent) for prompt in prompts}
+    sources = _sources(project)
     records: dict[str, list[dict[str, Any]]] = {name: [] for name in FILES}
     lineage: dict[str, list[int]] = {}
     for kind in kind_list():
@@ -79,7 +82,8 @@ def _records(
         for exported in kind.export(project):
             lineage.setdefault(kind.name, []).append(exported["id"])
             split = splits[exported["prompt_id"]]
-            records[kind.training_stream].append(_training_record(exported, kind.name, split))
+            record = _training_record(exported, kind.name, split, sources)
+            records[kind.training_stream].append(record)
     for name in ("demonstrations", "rankings"):
         records[name].sort(key=lambda record: (record["kind"], record["id"]))
     records["prompts"] = [
@@ -88,13 +92,27 @@ def _records(
     return records, lineage
 
 
-def _training_record(exported: dict[str, Any], kind: str, split: str) -> dict[str, Any]:
+def _sources(project: Project) -> dict[int, tuple[str, int | None]]:
+    """Of every sampled completion: the checkpoint that wrote it, and the round it did so in."""
+    rows = Sample.objects.filter(completion__prompt__project=project).values_list(
+        "completion_id", "checkpoint__name", "run__round__number"
+    )
+    return {completion: (name, number) for completion, name, number in rows}
+
+
+def _training_record(
+    exported: dict[str, Any], kind: str, split: str, sources: dict[int, tuple[str, int | None]]
+) -> dict[str, Any]:
     """What a stage reads. Who judged and when is not among it; the row's lineage keeps that."""
     record = {"id": exported["id"], "kind": kind, "split": split}
     record |= {name: exported[name] for name in ("prompt_id", "prompt")}
     if "ranks" in exported:
-        record["completions"] = [item["text"] for item in exported["completions"]]
+        items = exported["completions"]
+        written = [sources.get(item["id"], (PERSON, None)) for item in items]
+        record["completions"] = [item["text"] for item in items]
         record["ranks"] = exported["ranks"]
+        record["sources"] = [name for name, _ in written]
+        record["round"] = max((n for _, n in written if n is not None), default=None)
     else:
         record["completion"] = exported["completion"]
     return record

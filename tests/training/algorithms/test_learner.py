@@ -84,12 +84,13 @@ def test_every_stage_runs_with_an_adapter(tmp_path, chain, method):
     assert run_folder(method, str(folder)) == 0, (folder / "error.json").read_text()
     assert (folder / "output" / "adapter" / "adapter_config.json").exists()
     kind = AutoModelForSequenceClassification if method == "reward_model" else AutoModelForCausalLM
-    model, info = kind.from_pretrained(folder / "output", output_loading_info=True)
+    _, info = kind.from_pretrained(folder / "output", output_loading_info=True)
     assert not info["missing_keys"]
     assert not info["unexpected_keys"]
-    assert result_read(folder)["metrics"].keys() == result_read(
-        getattr(chain, method)
-    )["metrics"].keys()
+    assert (
+        result_read(folder)["metrics"].keys()
+        == result_read(getattr(chain, method))["metrics"].keys()
+    )
 
 
 def test_bf16_computes_near_fp32_and_keeps_fp32_weights():
