@@ -67,9 +67,13 @@ def last_hidden(model: Any, sequences: Sequences) -> Tensor:
 
 
 def scalar_head(model: Any, rows: Tensor) -> Tensor:
-    """rows [N, D] -> [N] in fp32: `score` of a decoder-only model, T5's `classification_head`."""
+    """rows [N, D] -> [N] in fp32: `score` of a decoder-only model, T5's `classification_head`.
+
+    Also under autocast: bfloat16 has three digits, too few for differences of scores.
+    """
     head = model.classification_head if is_encoder_decoder(model) else model.score
-    return head(rows).squeeze(-1).float()
+    with torch.autocast(rows.device.type, enabled=False):
+        return head(rows.float()).squeeze(-1)
 
 
 def scalar_head_layers(model: Any) -> Sequence[torch.nn.Linear]:

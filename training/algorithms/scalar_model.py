@@ -1,7 +1,7 @@
 """Models with one number per token: the reward model and the value model made from it.
 
 The checkpoint is a transformers AutoModelForSequenceClassification with num_labels=1, so anyone
-can load it without us; `reward_bias` in its config is what we subtract from its logit.
+can load it without us: a score is (logit - reward_bias) * reward_scale, both in its config.json.
 """
 
 import math
@@ -20,6 +20,14 @@ def reward_bias(model: Any) -> float:
     return float(getattr(model.config, "reward_bias", 0.0))
 
 
+def reward_scale(model: Any) -> float:
+    """1 unless the reward model was scaled to variance 1 over its reference's samples.
+
+    A score difference divided by it is in log odds: what the ranking loss was about.
+    """
+    return float(getattr(model.config, "reward_scale", 1.0))
+
+
 def head_initialize(model: Any, generator: torch.Generator) -> None:
     """Draws the head from a normal of std 1/sqrt(d + 1), bias 0; T5's dense layer likewise.
 
@@ -35,11 +43,11 @@ def head_initialize(model: Any, generator: torch.Generator) -> None:
 
 
 def sequence_scores(model: Any, sequences: Sequences) -> Tensor:
-    """Scores [B], fp32: head output at the last completion token (EOS) minus reward_bias.
+    """Scores [B], fp32: head output at the last completion token (EOS), less bias, times scale.
 
     The position comes from explicit lengths, never from comparing ids with the pad token.
     """
-    return scalar_head(model, last_hidden(model, sequences)) - reward_bias(model)
+    return _gauged(model, scalar_head(model, last_hidden(model, sequences)))
 
 
 def token_values(model: Any, sequences: Sequences) -> Tensor:
@@ -47,6 +55,10 @@ def token_values(model: Any, sequences: Sequences) -> Tensor:
 
     That is at the row which predicts token t, the last prompt token for t = 0.
     """
-    values = scalar_head(model, completion_hidden(model, sequences)) - reward_bias(model)
+    values = _gauged(model, scalar_head(model, completion_hidden(model, sequences)))
     mask = sequences.completion_mask
     return torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, values)
+
+
+def _gauged(model: Any, logits: Tensor) -> Tensor:
+    return (logits - reward_bias(model)) * reward_scale(model)
