@@ -45,6 +45,7 @@ def completion_hidden(model: Any, sequences: Sequences) -> Tensor:
     decoder_start_token_id. T5 multiplies its rows by d_model**-0.5 before a head that was trained
     tied to the embeddings (T5ForConditionalGeneration.forward of transformers 5.23).
     """
+    _require_plain(sequences)
     prompt_width = int(sequences.prompt_lengths.max())
     encoder_mask = lengths_to_mask(sequences.prompt_lengths, prompt_width)
     encoder_ids = sequences.input_ids[:, :prompt_width]  # behind the mask: the next tokens
@@ -59,6 +60,7 @@ def last_hidden(model: Any, sequences: Sequences) -> Tensor:
     What T5ForSequenceClassification does with the whole text: encoder input, and shifted right
     decoder input; it reads the row of the last EOS.
     """
+    _require_plain(sequences)
     lengths = sequences.prompt_lengths + sequences.completion_lengths
     ids = sequences.input_ids
     mask = lengths_to_mask(lengths, ids.shape[1])
@@ -81,6 +83,11 @@ def scalar_head_layers(model: Any) -> Sequence[torch.nn.Linear]:
     if is_encoder_decoder(model):
         return model.classification_head.dense, model.classification_head.out_proj
     return (model.score,)
+
+
+def _require_plain(sequences: Sequences) -> None:
+    if sequences.starts is not None or sequences.shared is not None:
+        raise ValueError("an encoder-decoder model takes one sequence per row: sequences_collate")
 
 
 def _decode(model: Any, encoder_ids: Tensor, encoder_mask: Tensor, decoder_ids: Tensor) -> Tensor:

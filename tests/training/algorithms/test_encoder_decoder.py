@@ -21,7 +21,7 @@ from training.algorithms.checkpoint_io import (
     reward_model_load,
     tokenizer_load,
 )
-from training.algorithms.collate import sequences_collate
+from training.algorithms.collate import packed_collate, sequences_collate
 from training.algorithms.encoder_decoder import completion_hidden, require_decoder_only
 from training.algorithms.entry import run_folder
 from training.algorithms.errors import CheckpointInvalid
@@ -138,6 +138,13 @@ def test_methods_that_sample_refuse(tmp_path):
     model = policy_load(t5_make(tmp_path / "t5"), tiny_tokenizer())
     with pytest.raises(CheckpointInvalid, match=r"PPO does not work with .* \(t5\).*sft"):
         require_decoder_only(model, "PPO")
+
+
+def test_packed_rows_are_refused_not_misread(tmp_path):
+    model = policy_load(t5_make(tmp_path / "t5"), tiny_tokenizer())
+    packed = packed_collate(PROMPTS, COMPLETIONS, [[0, 1]], pad_id=256)
+    with pytest.raises(ValueError, match="one sequence per row"):
+        completion_hidden(model, packed)
 
 
 def test_other_encoder_decoder_families_are_refused(tmp_path):

@@ -11,7 +11,13 @@ import torch
 
 from training.algorithms.chat import completion_decode
 from training.algorithms.checkpoint_io import policy_load, reward_model_load, tokenizer_load
-from training.algorithms.encoding import prompt_limit, prompts_encode, rankings_encode
+from training.algorithms.encoder_decoder import require_decoder_only
+from training.algorithms.encoding import (
+    data_metrics,
+    prompt_limit,
+    prompts_encode,
+    rankings_encode,
+)
 from training.algorithms.errors import DataTooSmall
 from training.algorithms.evaluate import EvaluateConfig
 from training.algorithms.generation import generate
@@ -36,6 +42,7 @@ def run(run_dir: RunDir) -> Result:
     config = run_dir.config_as(EvaluateConfig)
     tokenizer = tokenizer_load(run_dir.input_path("policy"))
     models = {role: policy_load(run_dir.input_path(role), tokenizer) for role in ROLES}
+    require_decoder_only(models["policy"], "Evaluation")
     reward = reward_model_load(run_dir.input_path("reward_model"), tokenizer)
     rankings = rankings_encode(
         tokenizer, run_dir.records("rankings", "held_out"), config.max_tokens
@@ -51,11 +58,7 @@ def run(run_dir: RunDir) -> Result:
     run_dir.progress_write(1, 4, "reward model measured")
     if prompts.records:
         metrics |= _policies_measure(run_dir, config, models, reward, tokenizer, prompts.records)
-    too_long = {
-        "data/rankings_too_long": rankings.num_too_long,
-        "data/prompts_too_long": prompts.num_too_long,
-    }
-    run_dir.metrics_write(0, metrics | too_long)
+    run_dir.metrics_write(0, metrics | data_metrics(rankings, prompts))
     run_dir.progress_write(4, 4, "done")
     data = {
         "num_rankings": len(rankings.records),

@@ -12,8 +12,13 @@ from training.algorithms.checkpoint_io import (
     reward_model_load,
     tokenizer_load,
 )
-from training.algorithms.encoding import prompt_limit, prompts_encode
-from training.algorithms.errors import DataTooSmall
+from training.algorithms.encoder_decoder import require_decoder_only
+from training.algorithms.encoding import (
+    data_metrics,
+    prompt_limit,
+    prompts_encode,
+    records_require,
+)
 from training.algorithms.kl import AdaptiveKLController
 from training.algorithms.optimization import adamw, linear_rate
 from training.algorithms.ppo import PPOConfig
@@ -35,15 +40,15 @@ def run(run_dir: RunDir) -> Result:
     config = run_dir.config_as(PPOConfig)
     tokenizer = tokenizer_load(run_dir.input_path("reference"))
     models = _models_load(run_dir, tokenizer)
+    require_decoder_only(models.policy, "PPO")
     prompts = prompts_encode(
         tokenizer,
         run_dir.records("prompts", "train"),
         prompt_limit(models.policy, config.max_new_tokens, config.max_prompt_tokens),
     )
     token_lists = [prompt.token_ids for prompt in prompts.records]
-    if len(token_lists) < config.min_prompts:
-        raise DataTooSmall("training prompts", len(token_lists), config.min_prompts)
-    run_dir.metrics_write(0, {"data/prompts_too_long": prompts.num_too_long})
+    records_require(prompts, "training prompts", config.min_prompts)
+    run_dir.metrics_write(0, data_metrics(prompts))
     data = {"num_prompts": len(token_lists), "num_too_long": prompts.num_too_long}
     metrics, stopped = _train(run_dir, config, models, token_lists)
     run_dir.output_save(lambda folder: checkpoint_save(models.policy, tokenizer, folder))

@@ -18,8 +18,7 @@ from training.algorithms.checkpoint_io import (
     tokenizer_load,
 )
 from training.algorithms.collate import groups_by_length, sequences_collate
-from training.algorithms.encoding import demonstrations_encode
-from training.algorithms.errors import DataTooSmall
+from training.algorithms.encoding import data_metrics, demonstrations_encode, records_require
 from training.algorithms.learner import Learner
 from training.algorithms.logprobs import completion_loss
 from training.algorithms.optimization import cosine_rate
@@ -39,13 +38,8 @@ def run(run_dir: RunDir) -> Result:
     held_out = demonstrations_encode(
         tokenizer, run_dir.records("demonstrations", "held_out"), max_tokens
     )
-    num_too_long = train.num_too_long + held_out.num_too_long
-    if len(train.records) < config.min_demonstrations:
-        raise DataTooSmall(
-            "demonstrations", len(train.records), config.min_demonstrations,
-            f"{num_too_long} were left out as too long." if num_too_long else "",
-        )  # fmt: skip
-    run_dir.metrics_write(0, {"data/demonstrations_too_long": num_too_long})
+    records_require(train, "demonstrations", config.min_demonstrations)
+    run_dir.metrics_write(0, data_metrics(train, held_out))
     learner = Learner(model, config, run_dir.hardware, seed_mix(run_dir.seed, "sft", "adapter"))
     pad_id = tokenizer.pad_token_id
     loop = _train(run_dir, config, learner, train.records, held_out.records, pad_id)
@@ -59,7 +53,7 @@ def run(run_dir: RunDir) -> Result:
     data = {
         "num_demonstrations": len(train.records),
         "num_held_out": len(held_out.records),
-        "num_too_long": num_too_long,
+        "num_too_long": train.num_too_long + held_out.num_too_long,
         "kept_epoch": loop.memory["best_epoch"],
     }
     return Result(metrics, data)
