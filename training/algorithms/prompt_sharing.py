@@ -23,7 +23,7 @@ from training.algorithms.hidden import completion_hidden
 from training.algorithms.records import Sequences
 
 # Share when it computes at most this part of the padded tokens of separate rows (kernel.md).
-MAX_TOKEN_SHARE = 0.8
+MAX_TOKEN_SHARE = 0.9
 
 _share_verdicts: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 _pack_verdicts: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()

@@ -1,8 +1,8 @@
 """log pi(token) from hidden rows through a plain linear head, a chunk of logits at a time.
 
-The forward pass keeps the hidden rows, one normalizer per row and the last chunk of logits; the
-backward pass works out the logits again, turns them into their own gradient in place, and adds
-both products. Between the passes, and during each, one chunk of logits is alive.
+The forward pass keeps the hidden rows, one normalizer per row and the last chunk; the backward
+pass works out the other chunks again, turns each into its own gradient in place, and adds both
+products. Between the passes, and during each, one chunk of logits is alive.
 """
 
 from typing import Any
@@ -53,17 +53,21 @@ class _TokenLogprobs(torch.autograd.Function):
         wide = torch.promote_types(dtype, torch.float32)
         logprobs = torch.empty(len(tokens), dtype=wide, device=hidden.device)
         normalizers = torch.empty_like(logprobs)
-        logits = None
+        kept = None
         for start in range(0, len(tokens), chunk_rows):
             part = slice(start, start + chunk_rows)
-            logits = None  # the previous chunk must be gone before the next one comes
+            kept = None  # the previous chunk must be gone before the next one comes
             logits = _logits(hidden[part].to(dtype), table, bias, temperature)
-            normalizers[part] = logits.logsumexp(-1)
-            chosen = logits.gather(-1, tokens[part, None]).squeeze(-1)
-            logprobs[part] = chosen - normalizers[part]
-        if is_wanted:
+            chosen = logits.gather(-1, tokens[part, None])
+            maxima = logits.amax(-1, keepdim=True)
+            kept = logits.sub_(maxima).exp_()
+            del logits
+            sums = kept.sum(-1, keepdim=True)
+            normalizers[part] = (maxima + sums.log()).squeeze(-1)
+            logprobs[part] = (chosen - maxima - sums.log()).squeeze(-1)
+        if is_wanted and kept is not None:
             ctx.save_for_backward(hidden, weight, bias, tokens, normalizers)
-            ctx.last_logits = logits
+            ctx.kept = kept.div_(sums)  # probabilities of the last chunk
         return logprobs
 
     @staticmethod
@@ -75,18 +79,18 @@ class _TokenLogprobs(torch.autograd.Function):
         grad_hidden = torch.empty_like(hidden) if to_hidden else None
         grad_weight = torch.zeros_like(weight) if to_weight else None
         grad_bias = torch.zeros_like(bias) if to_bias else None
-        logits, ctx.last_logits = ctx.last_logits, None
-        starts = range(0, len(tokens), ctx.chunk_rows)
-        for start in reversed(starts):
+        probabilities, ctx.kept = ctx.kept, None
+        for start in reversed(range(0, len(tokens), ctx.chunk_rows)):
             part = slice(start, start + ctx.chunk_rows)
             rows = hidden[part].to(ctx.dtype)
-            if logits is None:
+            if probabilities is None:
                 logits = _logits(rows, table, bias, ctx.temperature)
+                probabilities = logits.sub_(normalizers[part, None]).exp_()
+                del logits
             # d logprob / d logits = (onehot - softmax) / temperature
             scale = (gradient[part] / ctx.temperature)[:, None]
-            slope = logits.sub_(normalizers[part, None]).exp_().mul_(-scale)
-            slope.scatter_add_(1, tokens[part, None], scale)
-            slope, logits = slope.to(ctx.dtype), None
+            slope = probabilities.mul_(-scale).scatter_add_(1, tokens[part, None], scale)
+            slope, probabilities = slope.to(ctx.dtype), None
             if grad_hidden is not None:
                 grad_hidden[part] = slope @ table
             if grad_weight is not None:

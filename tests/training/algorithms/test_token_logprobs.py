@@ -128,3 +128,26 @@ def test_a_head_that_is_not_a_plain_layer_takes_the_general_path():
     assert_close(doubled, expected, atol=1e-5, rtol=1e-5)
     model.config.logit_scale = 2.0
     assert_close(completion_logprobs(model, sequences, 1.4), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_an_adapted_head_takes_the_general_path():
+    from peft import LoraConfig, inject_adapter_in_model
+
+    model = tiny_model()
+    model.config.tie_word_embeddings = False
+    adapted = inject_adapter_in_model(LoraConfig(target_modules=["q_proj", "lm_head"]), model)
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_B" in name:
+                parameter.fill_(0.05)
+    assert plain_head(adapted) is None
+    sequences = sequences_collate([[65, 66]], [[70, 71, 257]], pad_id=256)
+    logits = adapted(input_ids=sequences.input_ids).logits[0, 1:4]
+    expected = -torch.nn.functional.cross_entropy(
+        logits, sequences.input_ids[0, 2:], reduction="none"
+    )
+    ours = completion_logprobs(adapted, sequences, 1.0, 2 * 260)
+    assert_close(ours[0], expected, atol=1e-5, rtol=1e-5)
+    assert_close(completion_loss(adapted, sequences, 3), -expected.mean(), atol=1e-5, rtol=1e-5)
+    ours.sum().backward()
+    assert any(p.grad is not None for n, p in adapted.named_parameters() if "lm_head" in n)
