@@ -14,7 +14,7 @@ get_resolver().url_patterns
 import importlib, pkgutil, training, annotation, frontend
 for package in (training, annotation, frontend):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if not module.name.startswith("training.algorithms"):
+        if not module.name.startswith(("training.algorithms", "training.benchmarks")):
             importlib.import_module(module.name)
 assert {"training.tasks.tick", "training.tasks.run_execute", "training.tasks.round_advance"} <= set(
     app.tasks
