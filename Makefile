@@ -5,7 +5,7 @@ PORT ?= 8000
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help run test test-fast lint types browser frontend schema demo-labelers clean
+.PHONY: help run test test-fast lint types browser frontend schema demo-labelers bench bench-smoke clean
 
 help: ## List the tasks
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -64,5 +64,28 @@ schema: $(VENV)/.dev ## Write docs/openapi.yaml and fail on a warning
 demo-labelers: ## Scripted labelers rank in the running demo project (N=64)
 	$(PY) manage.py simulate_labelers --project demo --rankings $(or $(N),64)
 
+# TRL needs versions of its own; 1.12 is the last release with PPO.
+.venv-trl/.ready: | $(PY)
+	@echo "Installing TRL to compare with (about 1.2 GB; once) …"
+	$(PYTHON) -m venv .venv-trl
+	.venv-trl/bin/python -m pip install --progress-bar on torch==2.13.0
+	.venv-trl/bin/python -m pip install --progress-bar on trl==1.16.0 transformers==5.23.0
+	@touch $@
+
+.venv-trl-ppo/.ready: | $(PY)
+	@echo "Installing TRL 1.12 for its PPO (about 1.2 GB; once) …"
+	$(PYTHON) -m venv .venv-trl-ppo
+	.venv-trl-ppo/bin/python -m pip install --progress-bar on torch==2.13.0
+	.venv-trl-ppo/bin/python -m pip install --progress-bar on trl==1.12.0 transformers==5.23.0 rich pandas
+	@touch $@
+
+BENCH = $(PY) -m training.benchmarks --repeats $(or $(REPEATS),3) --threads $(or $(THREADS),2) $(ARGS) $(TASKS)
+
+bench: $(VENV)/.runtime .venv-trl/.ready .venv-trl-ppo/.ready ## Time the engine beside TRL (TASKS=, REPEATS=, THREADS=)
+	$(BENCH)
+
+bench-smoke: $(VENV)/.runtime .venv-trl/.ready .venv-trl-ppo/.ready ## Two steps of every benchmark, to see that it runs
+	$(PY) -m training.benchmarks --smoke --repeats 1 --work var/bench-smoke --out var/bench-smoke/bench.md $(TASKS)
+
 clean: ## Remove what can be made again (not var/: your data)
-	rm -rf $(VENV) frontend/node_modules frontend/static/frontend/build
+	rm -rf $(VENV) .venv-trl .venv-trl-ppo frontend/node_modules frontend/static/frontend/build
