@@ -51,6 +51,12 @@ class TrainingHalted(RunError):
     code = "training_halted"
 
 
+class GenerationFailed(RunError):
+    """A server did not give every completion asked of it. `extra`: num_failed, num_completions."""
+
+    code = "generation_failed"
+
+
 class RunLocked(Exception):
     """Another process works in this run folder. Ends in exit code 4 and writes nothing there."""
 

@@ -25,7 +25,7 @@ def cache_make(config: Any) -> Any:
     return cache
 
 
-class GrowingLayer(DynamicLayer):  # type: ignore[misc]
+class GrowingLayer(DynamicLayer):
     """Keys and values [B, heads, tokens, D] as views into wider buffers.
 
     Selecting or repeating rows makes tensors of the right width; the next token then makes buffers.

@@ -9,6 +9,7 @@ from training.algorithms.configs import (
     require_positive,
 )
 from training.algorithms.methods import Method
+from training.algorithms.server_generator import server_fields_check
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,15 @@ class SampleConfig:
         4, "How often a completion that is empty or repeats another of its prompt is drawn anew."
     )
     batch_rows: int = option(64, "Completions sampled together.")
+    server_url: str | None = option(
+        None,
+        "Address without /v1 of an OpenAI-compatible server that samples instead of this process; "
+        "it must serve exactly the policy's checkpoint, and the machine's owner must have listed "
+        "it in PREFERENDUM_GENERATOR_URLS.",
+    )
+    server_model: str | None = option(
+        None, "The server's name for the checkpoint; may be left out when it serves one model."
+    )
 
     def validate(self) -> None:
         require_at_least_one(
@@ -28,6 +38,7 @@ class SampleConfig:
         )
         require_not_negative(self, "max_resamples")
         require_positive(self, "temperature")
+        server_fields_check(self.server_url, self.server_model)
 
 
 METHOD = Method(

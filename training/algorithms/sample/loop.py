@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.algorithms.chat import completion_decode
-from training.algorithms.checkpoint_io import policy_load, tokenizer_load
-from training.algorithms.encoding import prompt_limit, prompts_encode
-from training.algorithms.errors import DataTooSmall, RunStopped
-from training.algorithms.generation import generate
-from training.algorithms.records import Completion, Prompt
+from training.algorithms.checkpoint_io import tokenizer_load
+from training.algorithms.errors import RunStopped
+from training.algorithms.generator import ChatPrompt, Generator, TextCompletion
+from training.algorithms.local_generator import completion_length, generator_open
 from training.algorithms.run_dir import Result, RunDir
 from training.algorithms.sample import SampleConfig
+from training.algorithms.sample.prompts import prompt_chunks, prompts_read
 from training.algorithms.seeds import seed_mix
 
 Sample = dict[str, Any]
@@ -25,25 +24,24 @@ Sample = dict[str, Any]
 def run(run_dir: RunDir) -> Result:
     config = run_dir.config_as(SampleConfig)
     tokenizer = tokenizer_load(run_dir.input_path("policy"))
-    model = policy_load(run_dir.input_path("policy"), tokenizer)
-    limit = prompt_limit(model, config.max_new_tokens, config.max_prompt_tokens)
-    prompts = prompts_encode(tokenizer, run_dir.records("prompts"), limit)
-    if not prompts.records:
-        raise DataTooSmall("prompts", 0, 1)
-    run_dir.metrics_write(0, {"data/prompts_too_long": prompts.num_too_long})
-    samples = _sample_all(run_dir, config, model, tokenizer, prompts.records)
+    generator, limit = generator_open(config, run_dir.input_path("policy"), tokenizer)
+    prompts, counts = prompts_read(tokenizer, run_dir.records("prompts"), limit)
+    run_dir.metrics_write(0, counts)
+    samples = _sample_all(run_dir, config, generator, tokenizer, prompts)
     run_dir.samples_write(sorted(samples, key=lambda sample: sample["index"]))
-    metrics = samples_metrics(samples)
-    data = {"num_prompts": len(prompts.records), "num_too_long": prompts.num_too_long}
-    return Result(metrics, data)
+    num_too_long = int(counts["data/prompts_too_long"])
+    data = {"num_prompts": len(prompts), "num_too_long": num_too_long}
+    return Result(samples_metrics(samples), data)
 
 
 def _sample_all(
-    run_dir: RunDir, config: SampleConfig, model: Any, tokenizer: Any, prompts: list[Prompt]
+    run_dir: RunDir,
+    config: SampleConfig,
+    generator: Generator,
+    tokenizer: Any,
+    prompts: Sequence[ChatPrompt],
 ) -> list[Sample]:
     """Chunk by chunk of prompts of similar length; finished chunks survive a kill."""
-    order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row].token_ids), row))
-    size = max(1, config.batch_rows // config.num_completions)
     samples: list[Sample] = []
     if (folder := run_dir.state_path()) is not None:
         samples = json.loads((folder / "samples.json").read_text(encoding="utf-8"))
@@ -51,10 +49,11 @@ def _sample_all(
     def write(folder: Path) -> None:
         (folder / "samples.json").write_text(json.dumps(samples), encoding="utf-8")
 
-    for start in range(len(samples) // config.num_completions, len(order), size):
-        rows = order[start : start + size]
-        samples += sample_chunk(model, tokenizer, prompts, rows, config, run_dir.seed)
-        run_dir.progress_write(min(start + size, len(order)), len(order), "prompts sampled")
+    num_done = len(samples) // config.num_completions
+    for rows in prompt_chunks(prompts, config.batch_rows // config.num_completions, num_done):
+        samples += sample_chunk(generator, tokenizer, prompts, rows, config, run_dir.seed)
+        num_done += len(rows)
+        run_dir.progress_write(num_done, len(prompts), "prompts sampled")
         run_dir.state_save(write)
         if run_dir.stop_requested:
             raise RunStopped
@@ -62,9 +61,9 @@ def _sample_all(
 
 
 def sample_chunk(
-    model: Any,
+    generator: Generator,
     tokenizer: Any,
-    prompts: Sequence[Prompt],
+    prompts: Sequence[ChatPrompt],
     rows: Sequence[int],
     config: SampleConfig,
     seed: int,
@@ -75,35 +74,39 @@ def sample_chunk(
     prompt's id, the slot and the attempt only.
     """
     slots = [(row, slot) for row in rows for slot in range(config.num_completions)]
-    chosen: dict[tuple[int, int], tuple[str, Completion]] = {}
+    chosen: dict[tuple[int, int], TextCompletion] = {}
     for attempt in range(config.max_resamples + 1):
-        wanted = slots if attempt == 0 else repeated(slots, {k: v[0] for k, v in chosen.items()})
+        wanted = slots if attempt == 0 else repeated(slots, {k: v.text for k, v in chosen.items()})
         if not wanted:
             break
-        completions = generate(
-            model,
-            [prompts[row].token_ids for row, _ in wanted],
+        completions = generator.generate(
+            [prompts[row] for row, _ in wanted],
             [seed_mix(seed, "sample", prompts[row].prompt_id, k, attempt) for row, k in wanted],
-            eos_id=tokenizer.eos_token_id,
-            pad_id=tokenizer.pad_token_id,
             temperature=config.temperature,
             max_new_tokens=config.max_new_tokens,
-            batch_rows=config.batch_rows,
         )
-        for key, completion in zip(wanted, completions, strict=True):
-            chosen[key] = completion_decode(tokenizer, completion.token_ids), completion
+        chosen.update(zip(wanted, completions, strict=True))
     return [
-        {
-            "index": row * config.num_completions + slot,
-            "prompt_id": prompts[row].prompt_id,
-            "role": "policy",
-            "text": chosen[row, slot][0],
-            "num_tokens": len(chosen[row, slot][1].token_ids),
-            "finished": chosen[row, slot][1].finished,
-            "seed": chosen[row, slot][1].seed,
-        }
+        sample_record(
+            row * config.num_completions + slot, prompts[row], chosen[row, slot], tokenizer
+        )
         for row, slot in slots
     ]
+
+
+def sample_record(
+    index: int, prompt: ChatPrompt, completion: TextCompletion, tokenizer: Any
+) -> Sample:
+    """A line of samples.jsonl."""
+    return {
+        "index": index,
+        "prompt_id": prompt.prompt_id,
+        "role": "policy",
+        "text": completion.text,
+        "num_tokens": completion_length(tokenizer, completion),
+        "finished": completion.finished,
+        "seed": completion.seed,
+    }
 
 
 def repeated(

@@ -1,0 +1,35 @@
+"""The prompts that sampling methods answer, and the order in which they do."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from training.algorithms.encoding import prompts_encode, records_require
+from training.algorithms.generator import ChatPrompt
+
+
+def prompts_read(
+    tokenizer: Any, records: Sequence[dict[str, Any]], max_tokens: int
+) -> tuple[list[ChatPrompt], dict[str, float]]:
+    """The prompts of at most max_tokens, and the counts of what was left out.
+
+    Raises DataTooSmall when none is left.
+    """
+    encoded = prompts_encode(tokenizer, records, max_tokens)
+    records_require(encoded, "prompts", 1)
+    messages = {record["prompt_id"]: record["prompt"] for record in records}
+    prompts = [
+        ChatPrompt(prompt.prompt_id, prompt.token_ids, messages[prompt.prompt_id])
+        for prompt in encoded.records
+    ]
+    return prompts, dict(encoded.counts)
+
+
+def prompt_chunks(prompts: Sequence[ChatPrompt], size: int, num_done: int) -> Iterator[list[int]]:
+    """Rows of prompts of similar length, at least one at a time, after the first num_done rows.
+
+    A chunk is done whole or not at all, so a resumed run goes on with the chunks of the first.
+    """
+    order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row].token_ids), row))
+    size = max(1, size)
+    for start in range(num_done, len(order), size):
+        yield order[start : start + size]
