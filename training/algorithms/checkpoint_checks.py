@@ -105,15 +105,18 @@ def loaded_check(
     `info` is what from_pretrained(output_loading_info=True) returns.
     """
     missing = sorted(key for key in info["missing_keys"] if not key.startswith(fresh_heads or "\0"))
-    mismatched = sorted(str(key) for key in info["mismatched_keys"])
-    for what, keys in (("lacks", missing), ("has the wrong shape for", mismatched)):
+    mismatched = sorted(
+        f"{key} {tuple(in_file)} for {tuple(expected)}"
+        for key, in_file, expected in info["mismatched_keys"]
+    )
+    for what, keys in (("no weights for", missing), ("the wrong shape for", mismatched)):
         if keys:
             refuse(
                 "model",
                 location,
-                f"its file {what} {len(keys)} weights of {type(model).__name__} ({keys[0]}, ...), "
-                "which would be random. config.json and weights do not belong together, or the "
-                "model was saved without its head.",
+                f"the file has {what} {_counted(keys)} of {type(model).__name__}; that part would "
+                "be random. config.json and weights do not belong together, or the model was saved "
+                "without its head.",
             )
     for name, parameter in model.named_parameters():
         if not torch.isfinite(parameter).all():
@@ -230,6 +233,10 @@ def _shard_check(folder: Path, path: Path) -> None:
             opened.keys()
     except SafetensorError as error:
         refuse("model", str(folder), f"{path.name} is damaged ({error}); copy the folder again.")
+
+
+def _counted(keys: list[str]) -> str:
+    return keys[0] if len(keys) == 1 else f"{len(keys)} tensors ({keys[0]}, ...)"
 
 
 def _has_language_head(architecture: str) -> bool:

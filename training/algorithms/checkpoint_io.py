@@ -51,6 +51,8 @@ def tokenizer_load(location: str) -> Any:
     """
     config = location_check(location)
     config_check(config, location)
+    if Path(location).is_dir() and not _has_tokenizer(location):
+        refuse("tokenizer", location, "tokenizer_config.json is missing; copy the base model's.")
     tokenizer = _tokenizer_read(location)
     if tokenizer.eos_token_id is None:
         raise CheckpointInvalid(
@@ -134,6 +136,7 @@ def _weights_read(auto_class: Any, location: str, options: dict[str, Any]) -> tu
             trust_remote_code=False,
             use_safetensors=True,
             dtype=torch.float32,
+            ignore_mismatched_sizes=True,  # loaded_check refuses them with a better message
             output_loading_info=True,
             **options,
         )
