@@ -61,7 +61,8 @@ def packed_collate(
     sizes = [sum(len(sequences[index]) for index in row) for row in rows]
     width = max(sizes)
     starts = [0] * len(sequences)
-    input_ids, position_ids = [], []
+    input_ids: list[int] = []
+    position_ids: list[int] = []
     for number, (row, size) in enumerate(zip(rows, sizes, strict=True)):
         place = number * width
         for index in row:

@@ -66,9 +66,8 @@ def shares_pay(prompt_lengths: Sequence[int], completion_lengths: Sequence[Seque
 
     prompt_lengths: of each prompt; completion_lengths: of its completions. Tokens.
     """
-    separate = _padded_tokens(prompt_lengths, completion_lengths, is_shared=False)
-    shared = _padded_tokens(prompt_lengths, completion_lengths, is_shared=True)
-    return shared <= MAX_TOKEN_SHARE * separate
+    separate = _separate_tokens(prompt_lengths, completion_lengths)
+    return _shared_tokens(prompt_lengths, completion_lengths) <= MAX_TOKEN_SHARE * separate
 
 
 def groups_collate(
@@ -105,11 +104,9 @@ def prompt_groups(
     batches: list[list[int]] = []
     for group in order:
         candidate = [*batches[-1], group] if batches else [group]
-        tokens = _padded_tokens(
-            [prompt_lengths[g] for g in candidate],
-            [completion_lengths[g] for g in candidate],
-            is_shared,
-        )
+        lengths = [prompt_lengths[g] for g in candidate], [completion_lengths[g] for g in candidate]
+        is_chosen = is_shared and shares_pay(*lengths)
+        tokens = _shared_tokens(*lengths) if is_chosen else _separate_tokens(*lengths)
         if batches and tokens <= max_tokens:
             batches[-1].append(group)
         else:
@@ -117,15 +114,22 @@ def prompt_groups(
     return batches
 
 
-def _padded_tokens(
-    prompt_lengths: Sequence[int], completion_lengths: Sequence[Sequence[int]], is_shared: bool
+def _shared_tokens(
+    prompt_lengths: Sequence[int], completion_lengths: Sequence[Sequence[int]]
 ) -> int:
+    """Padded tokens of shared_collate."""
+    longest = max(max(group) for group in completion_lengths)
     num_completions = sum(map(len, completion_lengths))
-    if is_shared:
-        longest = max(max(group) for group in completion_lengths)
-        return len(prompt_lengths) * max(prompt_lengths) + num_completions * longest
+    return len(prompt_lengths) * max(prompt_lengths) + num_completions * longest
+
+
+def _separate_tokens(
+    prompt_lengths: Sequence[int], completion_lengths: Sequence[Sequence[int]]
+) -> int:
+    """Padded tokens of sequences_collate."""
     pairs = zip(prompt_lengths, completion_lengths, strict=True)
-    return num_completions * max(prompt + max(group) for prompt, group in pairs)
+    width = max(prompt + max(group) for prompt, group in pairs)
+    return width * sum(map(len, completion_lengths))
 
 
 def _flattened(

@@ -96,6 +96,19 @@ def test_logprobs_scores_and_values_do_not_depend_on_the_layout(layout):
             assert_close(ours, separate, atol=1e-5, rtol=1e-5)
 
 
+def test_shared_prompts_work_under_autocast():
+    model = _model()
+    sequences = _layouts()
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = completion_logprobs(model, sequences["shared"], 1.0)
+        separate = completion_logprobs(model, sequences["separate"], 1.0)
+    got, wanted = _gradients(model, ours.sum()), _gradients(model, separate.sum())
+    # bf16 keeps 8 bits of logits of size 3
+    assert_close(ours, separate, atol=0.05, rtol=0)
+    for name, gradient in wanted.items():
+        assert (got[name] - gradient).norm() <= 0.05 * gradient.norm(), name
+
+
 def test_batch_size_and_padding_side_do_not_change_scores():
     model = _model("llama", AutoModelForSequenceClassification, num_labels=1)
     rows = [p + c for p, c in zip(FLAT_PROMPTS, FLAT_COMPLETIONS, strict=True)]
@@ -165,16 +178,22 @@ def test_sharing_is_chosen_by_the_padded_tokens_it_saves():
     assert groups_collate(model, [[1]], [[[2] * 9] * 2], pad_id=0).shared is None
 
 
-def test_batches_keep_prompts_whole_within_the_budget():
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_batches_keep_prompts_whole_within_the_budget(is_shared):
+    model = _model()
+    model.config.sliding_window = None if is_shared else 8
     prompt_lengths = [3, 50, 8, 7, 20, 4, 90]
     completion_lengths = [[5, 6], [9] * 4, [2, 30], [7] * 3, [8] * 9, [1, 2], [40, 50]]
-    batches = prompt_groups(prompt_lengths, completion_lengths, 150, is_shared=True)
+    batches = prompt_groups(prompt_lengths, completion_lengths, 150, is_shared)
     assert sorted(group for batch in batches for group in batch) == list(range(7))
     assert [6] in batches  # 90 + 2 * 50 = 190 tokens: over the budget, alone
     for batch in batches:
-        rows = sum(len(completion_lengths[g]) for g in batch)
-        tokens = len(batch) * max(prompt_lengths[g] for g in batch)
-        tokens += rows * max(max(completion_lengths[g]) for g in batch)
+        prompts = [[1] * prompt_lengths[g] for g in batch]
+        completions = [[[2] * length for length in completion_lengths[g]] for g in batch]
+        sequences = groups_collate(model, prompts, completions, pad_id=0)
+        tokens = sequences.input_ids.numel()
+        if sequences.shared is not None:
+            tokens += sequences.shared.prompt_ids.numel()
         assert tokens <= 150 or len(batch) == 1
 
 
