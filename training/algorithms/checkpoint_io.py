@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 import transformers
-from torch import Tensor
 from transformers import (
     CONFIG_MAPPING,
     AutoModelForCausalLM,
@@ -20,20 +19,17 @@ from training.algorithms.checkpoint_checks import (
     config_check,
     kind_check,
     loaded_check,
-    location_check,
-    refuse,
     same_tokens_check,
+    scalar_head_check,
     vocabulary_check,
 )
-from training.algorithms.collate import sequences_collate
+from training.algorithms.checkpoint_files import location_check, refuse
+from training.algorithms.checkpoint_trials import causality_check, head_check
 from training.algorithms.encoder_decoder import (
     HEAD_NAMES,
     is_encoder_decoder,
-    scalar_head_layers,
 )
 from training.algorithms.errors import CheckpointInvalid
-from training.algorithms.hidden import completion_hidden
-from training.algorithms.logprobs import head_logits
 
 ADDED_PAD = "<|pad|>"
 
@@ -76,7 +72,7 @@ def policy_load(location: str, tokenizer: Any) -> Any:
     does not reproduce the model's own logits.
     """
     model = _model_load(location, tokenizer, "policy")
-    _head_check(model, location)
+    head_check(model, location)
     return model
 
 
@@ -88,8 +84,6 @@ def reward_model_load(location: str, tokenizer: Any) -> Any:
 def reward_model_from_policy(location: str, tokenizer: Any) -> Any:
     """A reward model with the policy's backbone; its head is still to be initialized."""
     model = _model_load(location, tokenizer, "policy", fresh_head=True)
-    if not all(isinstance(layer, torch.nn.Linear) for layer in scalar_head_layers(model)):
-        refuse("model", location, f"{type(model).__name__} has no linear reward head.")
     model.config.reward_bias = 0.0
     return model
 
@@ -117,12 +111,16 @@ def _model_load(location: str, tokenizer: Any, kind: Kind, fresh_head: bool = Fa
     else:
         auto_class = AutoModelForCausalLM
     model, info = _weights_read(auto_class, location, {"num_labels": 1} if fresh_head else {})
+    if auto_class is AutoModelForSequenceClassification:
+        scalar_head_check(model, location)
     loaded_check(model, info, location, HEAD_NAMES if fresh_head else ())
     vocabulary_check(model, tokenizer, location)
     if tokenizer.name_or_path != location and _has_tokenizer(location):
         same_tokens_check(tokenizer, _tokenizer_read(location), location)
     _embeddings_fit(model, tokenizer)
     _prepare(model, tokenizer)
+    if not is_encoder_decoder(model):
+        causality_check(model, location)
     return model
 
 
@@ -192,24 +190,3 @@ def _embeddings_fit(model: Any, tokenizer: Any) -> None:
         for table in tables:
             if table is not None:
                 table.weight[have:] = table.weight[:have].mean(0)
-
-
-def _head_check(model: Any, location: str) -> None:
-    sequences = sequences_collate([[0, 1]], [[2, 3]], 0, model.get_input_embeddings().weight.device)
-    with torch.no_grad():
-        ours = head_logits(model, completion_hidden(model, sequences))
-        theirs = _own_logits(model, sequences.input_ids).float()
-    if not torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4):
-        raise CheckpointInvalid(
-            f"{type(model).__name__} changes its logits after the vocabulary projection in a way "
-            "this version does not know (logprobs.head_logits).",
-            location=location,
-        )
-
-
-def _own_logits(model: Any, input_ids: Tensor) -> Tensor:
-    """The model's logits [2, V] for the last two of four tokens."""
-    if is_encoder_decoder(model):
-        prompt, completion = input_ids[:, :2], input_ids[:, 2:]
-        return model(input_ids=prompt, labels=completion, use_cache=False).logits[0]
-    return model(input_ids=input_ids, use_cache=False).logits[0, 1:3]

@@ -6,7 +6,7 @@ import huggingface_hub.constants
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel
+from transformers import AutoModel, BertConfig, BertLMHeadModel
 
 from tests.tiny import PAD, demonstration_records, run_folder_make, tiny_checkpoint, tiny_tokenizer
 from training.algorithms.checkpoint_io import (
@@ -84,6 +84,17 @@ def test_somebody_elses_classifier_is_no_reward_model(reward):
 def test_a_model_without_head_is_no_policy(policy):
     AutoModel.from_pretrained(policy).save_pretrained(policy)
     refused(policy, "no language-model head .LlamaModel.*AutoModelForCausalLM", (policy_load,))
+
+
+def test_an_encoder_is_refused(policy):
+    config = BertConfig(
+        vocab_size=260, hidden_size=16, num_hidden_layers=1, num_attention_heads=1,
+        intermediate_size=16,
+    )  # fmt: skip
+    BertLMHeadModel(config).save_pretrained(policy)
+    refused(policy, "in BertLMHeadModel a token sees the ones after it", (policy_load,))
+    message = "BertForSequenceClassification has no linear `score`"
+    refused(policy, message, (reward_model_from_policy,))
 
 
 # ---- the weights

@@ -89,7 +89,7 @@ def test_reward_models_read_the_last_real_token(location):
 def test_an_unknown_head_is_refused_not_miscomputed(tmp_path, monkeypatch):
     tiny_model().save_pretrained(tmp_path)
     monkeypatch.setattr(
-        "training.algorithms.checkpoint_io.head_logits",
+        "training.algorithms.checkpoint_trials.head_logits",
         lambda model, hidden: 2 * model.get_output_embeddings()(hidden),
     )
     with pytest.raises(CheckpointInvalid, match="changes its logits"):
