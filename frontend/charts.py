@@ -50,6 +50,8 @@ class Chart:
     y_ticks: list[Tick]
     reference: float | None
     reference_name: str
+    axis: str
+    """What the x axis counts."""
 
     @property
     def latest(self) -> str:
@@ -65,6 +67,7 @@ def chart(
     *,
     reference: float | None = None,
     reference_name: str = "",
+    axis: str = "round",
 ) -> Chart | None:
     """None when no series has a value. `reference` is a level to compare with, such as chance."""
     known = list(_finite(value for line in series for value in _all_values(line)))
@@ -92,6 +95,7 @@ def chart(
         y_ticks=[Tick(y_of(value), _short(value, step)) for value in ticks],
         reference=None if reference is None else y_of(reference),
         reference_name=reference_name,
+        axis=axis,
     )
 
 

@@ -43,6 +43,12 @@ def decimal(value: Any, digits: int = 2) -> str:
 
 
 @register.filter
+def percent(value: Any) -> str:
+    """A share as a whole percentage."""
+    return f"{value:.0%}" if _is_number(value) else NOTHING
+
+
+@register.filter
 def signed(value: Any, digits: int = 2) -> str:
     return f"{value:+.{digits}f}" if _is_number(value) else NOTHING
 

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 from annotation.choices import Role
 from annotation.errors import NotFound
 from annotation.models import Project
+from frontend.calibration import calibration_of
 from frontend.views.project_page import project_page, refusals_as_messages, render_project
 from frontend.views.requests import UserRequest
 from training.choices import RUN_ACTIVE, RUN_STOPPED
@@ -30,6 +31,7 @@ def run_page(request: UserRequest, project: Project, run_id: int) -> HttpRespons
     context = _context(run) | {
         "config": json.dumps(run.config, indent=2, sort_keys=True),
         "parents": list(run.run_parents.all()),
+        "calibration": calibration_of(run.result),
     }
     return render_project(request, project, "frontend/pages/run.html", context, "project")
 

@@ -1,5 +1,6 @@
 """Each page for each role: Alice admin, Bob labeler, Charlie stranger, and nobody at all."""
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -16,8 +17,9 @@ from tests.factories import (
     ranking_task_make,
 )
 from tests.frontend.loop_rows import LoopRows
+from training.algorithms.calibration import JudgedPair, calibration_report
 from training.choices import SamplePurpose
-from training.models import Sample
+from training.models import Run, Sample
 
 LABELER_PAGES = ["work/ranking/", "work/demonstration/"]
 REVIEWER_PAGES = [
@@ -142,6 +144,27 @@ def test_only_an_admin_steers_the_loop(action: str, bob: User, loop_rows: LoopRo
 def test_a_run_of_another_project_is_not_found(alice: User, loop_rows: LoopRows) -> None:
     project_make(admin=alice, slug="other")
     assert get(alice, f"/projects/other/runs/{loop_rows.policy_run.pk}/").status_code == 404
+
+
+def test_a_reward_models_run_shows_its_calibration(alice: User, loop_rows: LoopRows) -> None:
+    # Predicted 0.73 for every better one; three of four times that one was really scored higher.
+    pairs = [
+        JudgedPair(prompt_id, odds, 5, ("ppo-1", writer), None, 1)
+        for prompt_id, (odds, writer) in enumerate(
+            [(1.0, "sft-0"), (1.0, "sft-0"), (1.0, "sft-0"), (-1.0, "person")]
+        )
+    ]
+    report = json.loads(json.dumps(calibration_report(pairs)))
+    run = loop_rows.policy_run
+    Run.objects.filter(pk=run.pk).update(result={"metrics": {}, "data": {"calibration": report}})
+    page = get(alice, f"/projects/project/runs/{run.pk}/").content.decode()
+    assert "by predicted probability. Latest: People 0.75, Model 0.73" in page
+    assert "75% of 4 pairs" in page
+    assert "people prefer it in 100%, the model in 75%" in page
+    rows = re.findall(r'<th scope="row">(.*?)</th><td class="number">(.*?)</td>', page)
+    assert rows == [("ppo-1 | person", "0%"), ("ppo-1 | sft-0", "100%")]
+    without = get(alice, f"/projects/project/runs/{loop_rows.failed_run.pk}/").content.decode()
+    assert "Calibration on held-out" not in without
 
 
 class Strictness(HTMLParser):
