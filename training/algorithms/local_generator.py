@@ -9,6 +9,7 @@ from transformers import AutoConfig
 
 from training.algorithms.chat import completion_decode, completion_encode
 from training.algorithms.checkpoint_io import policy_load
+from training.algorithms.encoder_decoder import require_decoder_only
 from training.algorithms.encoding import prompt_limit
 from training.algorithms.errors import CheckpointInvalid
 from training.algorithms.generation import generate
@@ -79,6 +80,7 @@ def generator_open(config: SamplingConfig, location: str, tokenizer: Any) -> tup
     """
     if config.server_url is None:
         model = policy_load(location, tokenizer)
+        require_decoder_only(model, "Sampling")
         generator: Generator = LocalGenerator(model, tokenizer, config.batch_rows)
     else:
         generator = server_open(config.server_url, config.server_model)

@@ -9,6 +9,7 @@ import torch
 
 from tests.tiny import chat, prompt_records, run_folder_make, tiny_checkpoint
 from tests.training.algorithms.conftest import metrics_read, result_read
+from tests.training.algorithms.test_encoder_decoder import t5_make
 from training.algorithms import selection
 from training.algorithms.best_of_n import BestOfNConfig
 from training.algorithms.best_of_n.loop import choose_chunk, selection_metrics
@@ -19,7 +20,7 @@ from training.algorithms.checkpoint_io import (
     reward_model_load,
     tokenizer_load,
 )
-from training.algorithms.entry import run_folder
+from training.algorithms.entry import EXIT_EXPECTED, run_folder
 from training.algorithms.generator import ChatPrompt, TextCompletion
 from training.algorithms.run_dir import RunDir
 
@@ -188,3 +189,12 @@ def test_death_anywhere_changes_nothing(
     assert run_folder("best_of_n", str(folder)) == 0
     for name in ("metrics.jsonl", "result.json", "samples.jsonl"):
         assert (folder / name).read_bytes() == (finished / name).read_bytes()
+
+
+def test_encoder_decoder_policies_are_refused(tmp_path, checkpoints):
+    t5_make(tmp_path / "t5")
+    folder = _folder(tmp_path / "run", checkpoints | {"policy": tmp_path / "t5"})
+    assert run_folder("best_of_n", str(folder)) == EXIT_EXPECTED
+    error = json.loads((folder / "error.json").read_text())
+    assert error["code"] == "checkpoint_invalid"
+    assert "decoder-only" in error["message"]
