@@ -28,22 +28,24 @@ ENCODER_CHAT_TEMPLATE = (
 
 
 def prompt_encode(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
-    """Token ids of the chat up to where the assistant starts to answer.
+    """Token ids of the chat up to where the assistant starts to answer, at least one.
 
     Raises RunFolderInvalid when the template refuses the messages (e.g. no system role).
     """
     try:
-        if not _names_special_token(tokenizer, messages):
-            return list(
-                tokenizer.apply_chat_template(
-                    messages, add_generation_prompt=True, tokenize=True, return_dict=False
-                )
+        if _names_special_token(tokenizer, messages):
+            token_ids = _prompt_encode_piecewise(tokenizer, messages)
+        else:
+            token_ids = tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, tokenize=True, return_dict=False
             )
-        return _prompt_encode_piecewise(tokenizer, messages)
     except RunFolderInvalid:
         raise
     except Exception as error:  # jinja2 errors have no common base that transformers promises
         raise RunFolderInvalid(f"the chat template refuses {messages!r}: {error}") from error
+    if not token_ids:
+        raise RunFolderInvalid(f"the chat template makes no token of {messages!r}")
+    return list(token_ids)
 
 
 def prompt_encode_with_spans(

@@ -19,7 +19,7 @@ from training.algorithms.records import Sequences
 FAMILIES = ("t5", "mt5", "umt5")
 # Prefixes of the scalar head's weights: decoder-only, T5.
 HEAD_NAMES = ("score.", "classification_head.")
-METHODS = "sft, reward_model and the offline preference methods (such as dpo)"
+METHODS = "sft, reward_model, and what learns from given completions alone (dpo, ipo, kto)"
 
 
 def is_encoder_decoder(model_or_config: Any) -> bool:

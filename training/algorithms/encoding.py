@@ -90,7 +90,7 @@ def ratings_encode(tokenizer: Any, records: Records, max_tokens: int) -> Encoded
 
     def encode(record: dict[str, Any]) -> Rating:
         return Rating(
-            checks.field_get(record, "prompt_id"),
+            checks.prompt_id_get(record),
             prompt_encode(tokenizer, checks.prompt_get(record)),
             completion_encode(tokenizer, checks.text_get(record, "completion", may_be_blank=True)),
             checks.desirable_get(record),
@@ -107,7 +107,7 @@ def prompts_encode(tokenizer: Any, records: Records, max_tokens: int) -> Encoded
 
     def encode(record: dict[str, Any]) -> Prompt:
         prompt_ids = prompt_encode(tokenizer, checks.prompt_get(record))
-        return Prompt(checks.field_get(record, "prompt_id"), prompt_ids)
+        return Prompt(checks.prompt_id_get(record), prompt_ids)
 
     return _fitting(
         "prompts", map(encode, records), lambda prompt: len(prompt.token_ids), max_tokens
@@ -176,7 +176,7 @@ def _ranking_encode(
     tokenizer: Any, record: dict[str, Any], texts: list[str], ranks: list[int]
 ) -> RankedCompletions:
     return RankedCompletions(
-        prompt_id=checks.field_get(record, "prompt_id"),
+        prompt_id=checks.prompt_id_get(record),
         prompt_ids=prompt_encode(tokenizer, checks.prompt_get(record)),
         completions=[completion_encode(tokenizer, text) for text in texts],
         ranks=ranks,

@@ -22,6 +22,14 @@ def field_get(record: Record, name: str) -> Any:
         raise RunFolderInvalid(f"record {record.get('id')} has no {name!r}") from None
 
 
+def prompt_id_get(record: Record) -> Any:
+    """The app numbers its prompts; other data may name them."""
+    prompt_id = field_get(record, "prompt_id")
+    if type(prompt_id) is not int and not isinstance(prompt_id, str):
+        _refuse(record, "prompt_id", prompt_id, "an integer or a text")
+    return prompt_id
+
+
 def text_get(record: Record, name: str, may_be_blank: bool = False) -> str:
     """A text that can be written as UTF-8; blank ones only where a model may well say nothing."""
     text = _text(record, name, field_get(record, name))

@@ -255,7 +255,7 @@ def _lines_read(path: Path) -> list[dict[str, Any]]:
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:  # not JSON, or not UTF-8
+        except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, nested too deep
             raise RunFolderInvalid(f"{path} line {number} is not JSON: {error}") from error
         if not isinstance(record, dict):
             raise RunFolderInvalid(f"{path} line {number} is not a JSON object: {line[:80]!r}")

@@ -49,6 +49,8 @@ def rankings(*changes, max_tokens=100):
         ({"prompt": [{"role": "user", "content": 3}]}, "content is 3"),
         ({"prompt": chat("  \n")}, "not blank"),
         ({"prompt": [*chat("x"), {"role": "assistant", "content": "y"}]}, "of the user"),
+        ({"prompt_id": None}, "an integer or a text"),
+        ({"prompt_id": [3]}, "an integer or a text"),
         ({"weight": 0}, "a number above 0"),
         ({"weight": float("nan")}, "a number above 0"),
         ({"weight": "2"}, "a number above 0"),
@@ -148,6 +150,13 @@ def test_a_prompt_with_a_lone_surrogate_is_refused(tokenizer):
         prompts_encode(tokenizer, [{"prompt_id": 1, "prompt": chat("a\ud800")}], 100)
 
 
+def test_a_template_that_writes_nothing_is_refused():
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = "{{ '' }}"
+    with pytest.raises(RunFolderInvalid, match="makes no token"):
+        prompts_encode(tokenizer, [{"prompt_id": 1, "prompt": chat("a")}], 100)
+
+
 def test_a_prompt_on_both_sides_is_named():
     check = SplitCheck()
     check.add("rankings", RANKING | {"split": "train"})
@@ -181,7 +190,12 @@ def test_a_run_folder_is_checked_as_it_is_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [(b"[1]", "is not a JSON object"), (b"{'a': 1}", "not JSON"), (b'{"a": "\xff"}', "not JSON")],
+    [
+        (b"[1]", "is not a JSON object"),
+        (b"{'a': 1}", "not JSON"),
+        (b'{"a": "\xff"}', "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+    ],
 )
 def test_a_line_that_is_no_record_is_named(tmp_path, line, message):
     folder = run_folder_make(tmp_path / "run", "sample", data={"prompts": []})

@@ -1,5 +1,7 @@
 """T5, mT5 and umT5: log-probabilities and scores equal those of transformers' own classes."""
 
+import math
+
 import pytest
 import torch
 from torch import tensor
@@ -11,8 +13,15 @@ from transformers import (
     AutoTokenizer,
 )
 
-from tests.tiny import chat, demonstration_records, ranking_records, run_folder_make, tiny_tokenizer
-from tests.training.algorithms.conftest import result_read
+from tests.tiny import (
+    chat,
+    demonstration_records,
+    prompt_records,
+    ranking_records,
+    run_folder_make,
+    tiny_tokenizer,
+)
+from tests.training.algorithms.conftest import metrics_read, result_read
 from training.algorithms.chat import prompt_encode
 from training.algorithms.checkpoint_io import (
     checkpoint_save,
@@ -23,7 +32,7 @@ from training.algorithms.checkpoint_io import (
 )
 from training.algorithms.collate import packed_collate, sequences_collate
 from training.algorithms.encoder_decoder import completion_hidden, require_decoder_only
-from training.algorithms.entry import run_folder
+from training.algorithms.entry import EXIT_EXPECTED, run_folder
 from training.algorithms.errors import CheckpointInvalid
 from training.algorithms.logprobs import completion_logprobs, head_logits
 from training.algorithms.scalar_model import head_initialize, reward_bias, sequence_scores
@@ -156,6 +165,25 @@ def test_other_encoder_decoder_families_are_refused(tmp_path):
     ).save_pretrained(tmp_path)  # fmt: skip
     with pytest.raises(CheckpointInvalid, match=r"bart .* not supported; these are: t5"):
         policy_load(str(tmp_path), tiny_tokenizer())
+
+
+def test_dpo_starts_at_the_coins_loss_and_sampling_refuses(tmp_path):
+    base = t5_make(tmp_path / "t5", "t5-v1.1")
+    dpo = run_folder_make(
+        tmp_path / "dpo",
+        "dpo",
+        {"min_train_rankings": 4, "batch_size": 4},
+        {"reference": base},
+        {"rankings": ranking_records(8)},
+    )
+    assert run_folder("dpo", str(dpo)) == 0
+    (_, first), *_ = metrics_read(dpo)["dpo/loss"]
+    assert first == pytest.approx(math.log(2), abs=1e-5)  # policy = reference: every margin is 0
+    sample = run_folder_make(
+        tmp_path / "sample", "sample", {}, {"policy": base}, {"prompts": prompt_records(4)}
+    )
+    assert run_folder("sample", str(sample)) == EXIT_EXPECTED
+    assert "encoder-decoder" in (sample / "error.json").read_text()
 
 
 def test_sft_and_reward_model_runs_learn_and_load_in_plain_transformers(tmp_path):
