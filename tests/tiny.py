@@ -109,6 +109,21 @@ def ranking_records(num: int, num_held_out: int = 0, k: int = 4) -> list[dict[st
     return records
 
 
+def rating_records(num: int, num_held_out: int = 0) -> list[dict[str, Any]]:
+    """Completions of a's are approved, those of b's are not; four in seven are approved."""
+    return [
+        {
+            "id": index,
+            "prompt_id": index,
+            "prompt": chat(f"ask {index}"),
+            "completion": ("a" if index % 7 < 4 else "b") * (1 + index % 5),
+            "desirable": index % 7 < 4,
+            "split": "held_out" if index >= num - num_held_out else "train",
+        }
+        for index in range(num)
+    ]
+
+
 def prompt_records(num: int, num_held_out: int = 0) -> list[dict[str, Any]]:
     return [
         {

@@ -26,6 +26,15 @@ def linear_rate(step: int, num_steps: int, peak: float) -> float:
     return peak * (1 - step / num_steps)
 
 
+def warmup_rate(step: int, num_steps: int, peak: float, warmup_share: float) -> float:
+    """Learning rate of step 0 .. num_steps - 1: straight up to peak, then constant.
+
+    The first ceil(warmup_share * num_steps) steps rise, the last of them reaches the peak.
+    """
+    num_rising = math.ceil(warmup_share * num_steps)
+    return peak * min(1.0, (step + 1) / max(1, num_rising))
+
+
 def optimizer_step(optimizer: torch.optim.Optimizer, rate: float, max_grad_norm: float) -> float:
     """Clips the gradient to max_grad_norm, steps, clears it. Returns the norm before clipping.
 

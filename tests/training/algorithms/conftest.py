@@ -12,6 +12,7 @@ from tests.tiny import (
     demonstration_records,
     prompt_records,
     ranking_records,
+    rating_records,
     run_folder_make,
     tiny_checkpoint,
     tiny_model,
@@ -53,9 +54,29 @@ class Chain:
     ppo: Path
     evaluate: Path
     sample: Path
+    dpo: Path
+    ipo: Path
+    kto: Path
+    rloo: Path
+    grpo: Path
+    reinforce: Path
+    rejection_sampling: Path
 
     def stages(self) -> list[Path]:
-        return [self.sft, self.reward_model, self.ppo, self.evaluate, self.sample]
+        return [
+            self.sft,
+            self.reward_model,
+            self.ppo,
+            self.evaluate,
+            self.sample,
+            self.dpo,
+            self.ipo,
+            self.kto,
+            self.rloo,
+            self.grpo,
+            self.reinforce,
+            self.rejection_sampling,
+        ]
 
 
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -73,6 +94,19 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
     "evaluate": {"max_new_tokens": 10, "completions_per_prompt": 2},
     "sample": {"max_new_tokens": 10, "batch_rows": 8},
+    "dpo": {"num_epochs": 2, "learning_rate": 1e-3, "batch_size": 12, "save_every_steps": 2},
+    "ipo": {"num_epochs": 2, "learning_rate": 1e-3, "batch_size": 12, "save_every_steps": 2},
+    "kto": {"num_epochs": 2, "learning_rate": 1e-3, "batch_size": 12, "save_every_steps": 2},
+}
+
+ONLINE = ("rloo", "grpo", "reinforce", "rejection_sampling")
+_ONLINE = {"num_steps": 3, "batch_size": 12, "max_new_tokens": 10, "learning_rate": 1e-3}
+CONFIGS |= {
+    "rloo": _ONLINE | {"completions_per_prompt": 4, "save_every_steps": 2},
+    "grpo": _ONLINE | {"completions_per_prompt": 3, "save_every_steps": 2},
+    "reinforce": _ONLINE | {"save_every_steps": 2},
+    "rejection_sampling": _ONLINE
+    | {"batch_size": 24, "max_new_tokens": 40, "completions_per_prompt": 6, "learn_batch_size": 2},
 }
 
 
@@ -88,6 +122,10 @@ def folder_for(method: str, folder: Path, chain: Chain, **config: Any) -> Path:
         "ppo": {"reference": sft, "reward_model": reward_model},
         "evaluate": {"policy": ppo, "reference": sft, "reward_model": reward_model},
         "sample": {"policy": ppo},
+        "dpo": {"reference": sft},
+        "ipo": {"reference": sft},
+        "kto": {"reference": sft},
+        **{name: {"reference": sft, "reward_model": reward_model} for name in ONLINE},
     }
     data = {
         "sft": {"demonstrations": demonstrations},
@@ -95,6 +133,10 @@ def folder_for(method: str, folder: Path, chain: Chain, **config: Any) -> Path:
         "ppo": {"prompts": prompts},
         "evaluate": {"prompts": prompts, "rankings": rankings},
         "sample": {"prompts": prompts},
+        "dpo": {"rankings": rankings},
+        "ipo": {"rankings": rankings},
+        "kto": {"ratings": rating_records(42, 7)},
+        **{name: {"prompts": prompts} for name in ONLINE},
     }
     return run_folder_make(folder, method, CONFIGS[method] | config, inputs[method], data[method])
 
@@ -102,7 +144,8 @@ def folder_for(method: str, folder: Path, chain: Chain, **config: Any) -> Path:
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     root = tmp_path_factory.mktemp("chain")
-    names = ("sft", "reward_model", "ppo", "evaluate", "sample")
+    names = ("sft", "reward_model", "ppo", "evaluate", "sample", "dpo", "ipo", "kto")
+    names += ONLINE
     made = Chain(tiny_checkpoint(root / "base"), *(root / name for name in names))
     for name in names:
         folder = folder_for(name, root / name, made)

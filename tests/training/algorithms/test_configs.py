@@ -63,7 +63,7 @@ def test_the_registry_finds_every_package():
     names = {method.name for method in method_list()}
     assert names >= {"sft", "reward_model", "ppo", "sample", "evaluate"}
     assert method_get("ppo").inputs == ("reference", "reward_model")
-    assert [method.name for method in method_list(stage="policy")] == ["ppo"]
+    assert {"ppo", "dpo", "ipo", "kto"} <= {method.name for method in method_list(stage="policy")}
     with pytest.raises(UnknownMethod, match=r"known: .*sft"):
         method_get("dpo2")
 

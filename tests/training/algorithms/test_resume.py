@@ -52,6 +52,13 @@ def _die_at(monkeypatch, method, number):
         ("ppo", "result_write", 1),
         ("sample", "progress_write", 3),
         ("evaluate", "progress_write", 2),
+        ("dpo", "progress_write", 1),
+        ("dpo", "progress_write", 5),
+        ("dpo", "output_save", 1),
+        ("ipo", "progress_write", 3),
+        ("kto", "progress_write", 1),
+        ("kto", "progress_write", 5),
+        ("kto", "metrics_write", 4),
     ],
 )
 def test_death_anywhere_changes_nothing(tmp_path, chain, monkeypatch, method, where, number):
