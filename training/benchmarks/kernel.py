@@ -4,10 +4,12 @@
 
 One thread counts CPU seconds, so that neighbours on the machine matter little; several threads
 count wall seconds. The candidates take turns and the fastest of the repeats counts. Random
-weights, forward and backward. It does not measure memory.
+weights, forward and backward. `--only NAME` runs one candidate and adds by how much the process
+grew; compare candidates in processes of their own, as memory is not given back.
 """
 
 import argparse
+import resource
 import time
 from collections.abc import Callable
 from typing import Any
@@ -40,14 +42,24 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--large", action="store_true", help="768 x 6 instead of 256 x 2")
+    parser.add_argument("--only", metavar="NAME", help="one candidate; also prints memory")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     clock = time.process_time if options.threads == 1 else time.perf_counter
     cases = {"head": head_cases, "sharing": sharing_cases, "packing": packing_cases}
     for title, candidates in cases[options.part](options.large):
+        before = peak_mebibytes()
+        if options.only:
+            candidates = {options.only: candidates[options.only]}
+            title += " (+{} MiB)"
         seconds = fastest(candidates, options.repeats, clock)
+        title = title.format(peak_mebibytes() - before)
         text = "  ".join(f"{name} {value * 1e3:.0f} ms" for name, value in seconds.items())
         print(f"{title}: {text}", flush=True)
+
+
+def peak_mebibytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def fastest(candidates: Candidates, repeats: int, clock: Callable[[], float]) -> dict[str, float]:
