@@ -18,7 +18,7 @@ def best_of_n_kl(n: int) -> float:
 def expected_best_of(scores: Sequence[float], m: int) -> float:
     """Unbiased estimate of the expected best score of m samples, from N >= m scores of one prompt.
 
-    The mean of the best over all subsets of size m (WebGPT, arXiv 2112.09332, section 3.2 and its
+    The mean of the best over all subsets of size m (Nakano et al. 2021, WebGPT, arXiv 2112.09332,
     appendix). The i-th smallest score, i from 1, is the best of C(i - 1, m - 1) of the C(N, m)
     subsets.
     """
