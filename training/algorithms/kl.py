@@ -3,8 +3,6 @@
 B sequences, T completion tokens; log-probabilities in nats.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -22,7 +20,8 @@ def k1(logprobs: Tensor, reference_logprobs: Tensor) -> Tensor:
 def k3(logprobs: Tensor, reference_logprobs: Tensor) -> Tensor:
     """Per-token estimator exp(-k1) - 1 + k1, unbiased, never negative. [B, T] -> [B, T], nats.
 
-    The same source. For reading only: its gradient is not the gradient of the KL.
+    The same source. For reading, and for GRPO's loss, whose paper has it there: its gradient is not
+    the gradient of the KL.
     """
     log_ratio = logprobs - reference_logprobs
     return torch.expm1(-log_ratio) + log_ratio
@@ -34,30 +33,17 @@ def sequence_kl(logprobs: Tensor, reference_logprobs: Tensor, mask: Tensor) -> T
 
 
 def kl_coefficient_next(
-    coefficient: float, kl: float, target: float, horizon: int, num_episodes: int
+    coefficient: float, kl: float, target: float | None, horizon: int, num_episodes: int
 ) -> float:
     """The KL coefficient after `num_episodes` sequences with mean KL `kl`.
 
     e = clip(kl / target - 1, -0.2, 0.2); coefficient * (1 + e * num_episodes / horizon).
     Ziegler et al. 2019 (arXiv 1909.08593) section 2.2. `kl` and `target`: nats, SUMMED over the
     tokens of a sequence, averaged over sequences; feeding the per-token mean, as some
-    implementations do, makes any target meaningless. `horizon`: episodes.
+    implementations do, makes any target meaningless. `horizon`: episodes. Without a target the
+    coefficient stays.
     """
+    if target is None:
+        return coefficient
     error = min(max(kl / target - 1.0, -0.2), 0.2)
     return coefficient * (1.0 + error * num_episodes / horizon)
-
-
-@dataclass(slots=True)
-class AdaptiveKLController:
-    """Holds the KL coefficient; fixed when target is None."""
-
-    coefficient: float
-    target: float | None
-    horizon: int
-
-    def update(self, kl: float, num_episodes: int) -> None:
-        """See kl_coefficient_next."""
-        if self.target is not None:
-            self.coefficient = kl_coefficient_next(
-                self.coefficient, kl, self.target, self.horizon, num_episodes
-            )

@@ -40,3 +40,8 @@ def masked_whiten(values: Tensor, mask: Tensor, shift_mean: bool = True) -> Tens
     if not shift_mean:
         whitened = whitened + mean
     return torch.where(mask, whitened, torch.zeros_like(whitened))
+
+
+def whiten(values: Tensor) -> Tensor:
+    """Values [B] shifted to mean 0 and scaled to variance 1; biased variance plus 1e-8."""
+    return (values - values.mean()) * torch.rsqrt(values.var(unbiased=False) + 1e-8)

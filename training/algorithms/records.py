@@ -102,10 +102,16 @@ class Sequences:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One batch of completions of the behavior policy with all that PPO reads. B, T as above."""
+    """One batch of completions of the behavior policy and what was measured on them.
+
+    B, T as above; tensors on the CPU, no gradient.
+    """
 
     prompts: list[list[int]]
+    """[B] the prompt of each completion; completions of one prompt are neighbors"""
     completions: list[list[int]]
+    group_size: int
+    """completions per prompt"""
     lengths: Tensor
     """[B] completion tokens"""
     mask: Tensor
@@ -116,9 +122,7 @@ class Rollout:
     """[B, T] of the reference policy at the same temperature, nats"""
     entropies: Tensor
     """[B, T] of the behavior policy, nats"""
-    values: Tensor
-    """[B, T] V before each completion token was chosen"""
     scores: Tensor
-    """[B] of the reward model, missing-EOS penalty applied"""
+    """[B] of the reward model, before the missing-EOS penalty"""
     finished: Tensor
     """[B] bool"""

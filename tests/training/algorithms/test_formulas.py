@@ -8,13 +8,7 @@ from torch import tensor
 from torch.testing import assert_close
 
 from training.algorithms.advantages import gae, token_rewards
-from training.algorithms.kl import (
-    AdaptiveKLController,
-    k1,
-    k3,
-    kl_coefficient_next,
-    sequence_kl,
-)
+from training.algorithms.kl import k1, k3, kl_coefficient_next, sequence_kl
 from training.algorithms.masking import (
     lengths_to_mask,
     masked_mean,
@@ -87,14 +81,12 @@ def test_kl_coefficient_steps(kl, expected):
     assert kl_coefficient_next(0.15, kl, 6.0, 1000, 64) == pytest.approx(expected)
 
 
-def test_kl_controller_multiplies_up_and_fixed_one_stays():
-    adaptive = AdaptiveKLController(0.1, target=6.0, horizon=640)
+def test_kl_coefficients_multiply_up_and_without_a_target_stay():
+    coefficient = 0.1
     for _ in range(3):
-        adaptive.update(100.0, 64)
-    assert adaptive.coefficient == pytest.approx(0.1 * 1.02**3)
-    fixed = AdaptiveKLController(0.1, target=None, horizon=640)
-    fixed.update(100.0, 64)
-    assert fixed.coefficient == 0.1
+        coefficient = kl_coefficient_next(coefficient, 100.0, 6.0, 640, 64)
+    assert coefficient == pytest.approx(0.1 * 1.02**3)
+    assert kl_coefficient_next(0.1, 100.0, None, 640, 64) == 0.1
 
 
 def test_score_lies_on_the_last_real_token():

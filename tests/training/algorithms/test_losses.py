@@ -11,12 +11,8 @@ from torch.testing import assert_close
 from training.algorithms.advantages import gae
 from training.algorithms.collate import sequences_collate
 from training.algorithms.logprobs import completion_logprobs
-from training.algorithms.losses import (
-    ppo_policy_loss,
-    ppo_value_loss,
-    ranking_loss,
-    sft_loss,
-)
+from training.algorithms.losses import ranking_loss, sft_loss
+from training.algorithms.policy_losses import ppo_policy_loss, ppo_value_loss
 
 
 def _log_sigmoid(x: float) -> float:
