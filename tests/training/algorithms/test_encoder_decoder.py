@@ -1,4 +1,4 @@
-"""T5, mT5 and umT5: log-probabilities and scores equal those of transformers' own classes."""
+"""T5 and mT5: log-probabilities and scores equal those of transformers' own classes."""
 
 import math
 
@@ -22,6 +22,7 @@ from tests.tiny import (
     tiny_tokenizer,
 )
 from tests.training.algorithms.conftest import metrics_read, result_read
+from training.algorithms.adapters import adapter_add
 from training.algorithms.chat import prompt_encode
 from training.algorithms.checkpoint_io import (
     checkpoint_save,
@@ -53,7 +54,6 @@ FAMILIES = {
     "t5": ("t5", {}),
     "t5-v1.1": ("t5", {"tie_word_embeddings": False, "feed_forward_proj": "gated-gelu"}),
     "mt5": ("mt5", {}),
-    "umt5": ("umt5", {}),
 }
 PROMPTS, COMPLETIONS = [[65] * 3, [66] * 9], [[70, 71, 257], [72] * 12 + [257]]
 
@@ -122,6 +122,26 @@ def test_scores_equal_the_plain_sequence_classifiers(location, tmp_path):
     assert_close(ours + 0.25, theirs, atol=1e-5, rtol=1e-5)
     assert_close(again, ours, atol=1e-6, rtol=1e-6)
     assert abs(float(ours[0] - ours[1])) > 1e-3
+
+
+def test_a_merged_adapter_computes_the_same_before_and_after_saving(location, tmp_path):
+    tokenizer = tokenizer_load(location)
+    adapter = adapter_add(policy_load(location, tokenizer), rank=2, alpha=4, seed=1)
+    sequences = sequences_collate(PROMPTS, COMPLETIONS, pad_id=256)
+    folder = tmp_path / "merged"
+    folder.mkdir()
+    with torch.no_grad():
+        before = completion_logprobs(adapter.model, sequences, 1.0)
+        for name, parameter in adapter.model.named_parameters():
+            if "lora_B" in name:
+                parameter.fill_(0.05)  # zero at first, as LoRA starts
+        adapted = completion_logprobs(adapter.model, sequences, 1.0)
+        merged, _ = adapter.merge()
+        checkpoint_save(merged, tokenizer, folder)
+        assert_close(completion_logprobs(merged, sequences, 1.0), adapted, atol=1e-4, rtol=1e-5)
+        again = completion_logprobs(policy_load(str(folder), tokenizer), sequences, 1.0)
+    assert_close(again, adapted, atol=1e-4, rtol=1e-5)
+    assert float((adapted - before).abs().max()) > 0.01
 
 
 def test_the_fresh_head_has_the_papers_width(tmp_path):
