@@ -9,18 +9,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.tiny import (
     chat,
-    demonstration_records,
-    ranking_records,
     run_folder_make,
 )
 from tests.training.algorithms.conftest import folder_for, learner, metrics_read, result_read
-from training.algorithms.checkpoint_io import reward_model_load, tokenizer_load
-from training.algorithms.encoding import demonstrations_encode
 from training.algorithms.entry import run_folder
-from training.algorithms.records import Demonstration, RankedCompletions
-from training.algorithms.reward_model.loop import batch_backward as ranking_backward
+from training.algorithms.records import Demonstration
 from training.algorithms.sample.loop import repeated
-from training.algorithms.scoring import ranking_report, scores
 from training.algorithms.sft.loop import batch_learn
 
 
@@ -78,85 +72,6 @@ def test_micro_batches_do_not_change_the_sft_gradient(model):
     assert loss == pytest.approx(whole_loss, abs=1e-5)
     for name, gradient in _gradients(model).items():
         assert_close(gradient, whole[name], atol=1e-5, rtol=1e-3)
-
-
-# ---- reward model
-
-
-def test_reward_model_learns_the_ranking(chain):
-    metrics = result_read(chain.reward_model)["metrics"]
-    assert metrics["reward_model/held_out_num_rankings"] == 10
-    assert metrics["reward_model/held_out_accuracy"] > 0.7
-    assert metrics["reward_model/held_out_brier"] < 0.25
-
-
-@pytest.mark.parametrize("with_demonstrations", [True, False])
-def test_demonstrations_average_zero_after_reload(tmp_path, chain, with_demonstrations):
-    demonstrations = demonstration_records(12, 2) if with_demonstrations else []
-    rankings = ranking_records(10)
-    folder = run_folder_make(
-        tmp_path / "run",
-        "reward_model",
-        {"learning_rate": 1e-3, "batch_size": 4},
-        {"init": chain.sft / "output"},
-        {"rankings": rankings, "demonstrations": demonstrations},
-    )
-    assert run_folder("reward_model", str(folder)) == 0
-    said = result_read(folder)["data"]["reward_bias_from"]
-    assert said == ("demonstrations" if with_demonstrations else "training_completions")
-    anchors = [r for r in demonstrations if r["split"] == "train"] or [
-        {"prompt": r["prompt"], "completion": text} for r in rankings for text in r["completions"]
-    ]
-    output = str(folder / "output")
-    tokenizer = tokenizer_load(output)
-    encoded = demonstrations_encode(tokenizer, anchors, 128).records
-    values = scores(
-        reward_model_load(output, tokenizer),
-        [record.prompt_ids for record in encoded],
-        [record.completion_ids for record in encoded],
-        tokenizer.pad_token_id,
-    )
-    assert values.mean().abs().item() < 1e-5
-    assert values.std().item() > 1e-3
-
-
-def test_reward_model_refuses_too_few_rankings(tmp_path, chain):
-    folder = folder_for("reward_model", tmp_path / "run", chain, min_train_rankings=31)
-    assert run_folder("reward_model", str(folder)) == 3
-    error = json.loads((folder / "error.json").read_text())
-    assert error["code"] == "data_too_small"
-    assert error["extra"] == {"what": "training rankings", "have": 30, "need": 31}
-
-
-def test_micro_batches_do_not_change_the_ranking_gradient(chain):
-    output = str(chain.reward_model / "output")
-    tokenizer = tokenizer_load(output)
-    model = reward_model_load(output, tokenizer)
-    batch = [
-        RankedCompletions(n, [65] * n, [[70 + s] * (1 + s + n) for s in range(k)], ranks)
-        for n, (k, ranks) in enumerate([(2, [1, 2]), (4, [2, 1, 1, 3]), (3, [3, 2, 1])], start=1)
-    ]
-    whole_loss, whole_accuracy = ranking_backward(model, batch, 10_000, pad_id=256)
-    whole = _gradients(model)
-    model.zero_grad()
-    loss, accuracy = ranking_backward(model, batch, 1, pad_id=256)
-    assert loss == pytest.approx(whole_loss, abs=1e-6)
-    assert accuracy == whole_accuracy
-    for name, gradient in _gradients(model).items():
-        assert_close(gradient, whole[name], atol=1e-6, rtol=1e-4)
-
-
-def test_a_ranking_report_by_hand():
-    rankings = [
-        RankedCompletions(1, [65], [[70], [71], [72]], [1, 2, 2]),  # two pairs and a tie
-        RankedCompletions(2, [65], [[70], [71]], [2, 1]),
-    ]
-    report = ranking_report([torch.tensor([1.0, 0.0, 2.0]), torch.tensor([0.5, 0.5])], rankings)
-    # margins of the better one: 1 - 0 = 1 right, 1 - 2 = -1 wrong, 0.5 - 0.5 = 0 half
-    assert (report.num_rankings, report.num_pairs, report.num_correct) == (2, 3, 1.5)
-    assert report.accuracy == 0.5
-    # (1 - s(1))^2 = 0.07232949, (1 - s(-1))^2 = 0.53444665, 0.25
-    assert report.brier == pytest.approx((0.07232949 + 0.53444665 + 0.25) / 3, abs=1e-6)
 
 
 # ---- evaluate and sample
