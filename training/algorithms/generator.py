@@ -9,7 +9,7 @@ from typing import Protocol
 class ChatPrompt:
     """A prompt in both of its forms; a generator reads the one it needs."""
 
-    prompt_id: int
+    prompt_id: int | str
     token_ids: list[int]
     """By our chat template, up to and including the generation prompt."""
     messages: list[dict[str, str]]

@@ -22,7 +22,7 @@ def field_get(record: Record, name: str) -> Any:
         raise RunFolderInvalid(f"record {record.get('id')} has no {name!r}") from None
 
 
-def prompt_id_get(record: Record) -> Any:
+def prompt_id_get(record: Record) -> int | str:
     """The app numbers its prompts; other data may name them."""
     prompt_id = field_get(record, "prompt_id")
     if type(prompt_id) is not int and not isinstance(prompt_id, str):

@@ -9,7 +9,7 @@ from torch import Tensor
 class Prompt:
     """What the model is given, encoded up to and including the generation prompt."""
 
-    prompt_id: int
+    prompt_id: int | str
     token_ids: list[int]
 
 
@@ -27,7 +27,7 @@ class Demonstration:
 class RankedCompletions:
     """One person's order over K completions of one prompt; each completion ends with EOS."""
 
-    prompt_id: int
+    prompt_id: int | str
     prompt_ids: list[int]
     completions: list[list[int]]
     ranks: list[int]
@@ -46,7 +46,7 @@ class RankedCompletions:
 class Rating:
     """One person's thumb up or down on one completion, which ends with EOS."""
 
-    prompt_id: int
+    prompt_id: int | str
     prompt_ids: list[int]
     completion_ids: list[int]
     desirable: bool

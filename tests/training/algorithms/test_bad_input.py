@@ -202,3 +202,11 @@ def test_a_line_that_is_no_record_is_named(tmp_path, line, message):
     (folder / "data" / "prompts.jsonl").write_bytes(b'{"a": "\xc3\xa9"}\n\n' + line + b"\n")
     with pytest.raises(RunFolderInvalid, match=f"line 3 .*{message}"):
         RunDir(folder).records("prompts")
+
+
+def test_prompts_may_be_named_or_numbered(tokenizer):
+    records = [{"prompt_id": name, "prompt": chat("a")} for name in (7, "seven")]
+    assert [prompt.prompt_id for prompt in prompts_encode(tokenizer, records, 100).records] == [
+        7,
+        "seven",
+    ]

@@ -81,7 +81,7 @@ def accuracy_metrics(
     }
     if report.num_pairs == 0:
         return metrics
-    clusters: dict[int, list[int]] = {}
+    clusters: dict[int | str, list[int]] = {}
     for index, ranking in enumerate(rankings):
         clusters.setdefault(ranking.prompt_id, []).append(index)
     reports = [
