@@ -163,7 +163,7 @@ class Learner:
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of what is trained, on the CPU, in every process."""
-        weights = get_model_state_dict(self._module, options=_TRAINED)
+        weights: dict[str, Any] = get_model_state_dict(self._module, options=_TRAINED)
         return {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
 
     def weights_restore(self, weights: dict[str, Any]) -> None:
