@@ -91,6 +91,23 @@ def test_evaluation_names_its_numbers_and_keeps_both_roles_samples(chain):
     assert [s["prompt_id"] for s in samples[:4]] == [14, 14, 15, 15]
 
 
+def test_evaluation_measures_the_reward_model_as_its_training_did(chain):
+    evaluated, trained = result_read(chain.evaluate), result_read(chain.reward_model)
+    names = {
+        "pair_accuracy": "held_out_accuracy", "pair_accuracy_low": "held_out_accuracy_low",
+        "pair_accuracy_high": "held_out_accuracy_high", "ranking_loss": "held_out_loss",
+        "brier": "held_out_brier", "calibration_error": "held_out_calibration_error",
+    }  # fmt: skip
+    for ours, theirs in names.items():
+        expected = trained["metrics"][f"reward_model/{theirs}"]
+        assert evaluated["metrics"][f"evaluate/{ours}"] == pytest.approx(expected, abs=1e-6)
+    # the slices, too
+    bins = [
+        report["data"]["calibration"]["by_length_difference"] for report in (evaluated, trained)
+    ]
+    assert bins[0] == bins[1]
+
+
 def test_a_policy_measured_against_itself_has_no_kl(tmp_path, chain):
     folder = folder_for("evaluate", tmp_path / "run", chain)
     document = json.loads((folder / "run.json").read_text())

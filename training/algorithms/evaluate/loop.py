@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from training.algorithms.calibration import calibration_report, judged_pairs
 from training.algorithms.chat import completion_decode
 from training.algorithms.checkpoint_io import policy_load, reward_model_load, tokenizer_load
 from training.algorithms.encoder_decoder import require_decoder_only
@@ -21,9 +22,10 @@ from training.algorithms.encoding import (
 from training.algorithms.errors import DataTooSmall
 from training.algorithms.evaluate import EvaluateConfig
 from training.algorithms.generation import generate
-from training.algorithms.intervals import effective_trials, mean_and_error, wilson_interval
+from training.algorithms.intervals import mean_and_error
 from training.algorithms.kl import sequence_kl
 from training.algorithms.logprobs import completion_logprobs
+from training.algorithms.ranking_losses import Ties
 from training.algorithms.records import Completion, Prompt, RankedCompletions, Sequences
 from training.algorithms.run_dir import Result, RunDir
 from training.algorithms.scoring import (
@@ -53,53 +55,49 @@ def run(run_dir: RunDir) -> Result:
     if not rankings.records and not prompts.records:
         raise DataTooSmall("held-out rankings and prompts", 0, 1)
     metrics: dict[str, float] = {}
+    calibration = None
     if rankings.records:
-        metrics |= accuracy_metrics(reward, rankings.records, tokenizer.pad_token_id)
+        metrics, calibration = rankings_measure(reward, rankings.records, tokenizer.pad_token_id)
     run_dir.progress_write(1, 4, "reward model measured")
     if prompts.records:
         metrics |= _policies_measure(run_dir, config, models, reward, tokenizer, prompts.records)
     run_dir.metrics_write(0, metrics | data_metrics(rankings, prompts))
     run_dir.progress_write(4, 4, "done")
-    data = {
+    data: dict[str, Any] = {
         "num_rankings": len(rankings.records),
         "num_prompts": len(prompts.records),
         "accuracy_interval": "Wilson 95 % at the effective number of pairs, clustered by prompt",
     }
+    if calibration is not None:
+        data["calibration"] = calibration
     return Result(metrics, data)
 
 
-def accuracy_metrics(
+def rankings_measure(
     reward: Any, rankings: Sequence[RankedCompletions], pad_id: int
-) -> dict[str, float]:
-    """Pair accuracy with its 95 % interval, loss and Brier score on rankings."""
+) -> tuple[dict[str, float], dict[str, Any] | None]:
+    """Metrics of the reward model on rankings, and its calibration report if any pair is no tie."""
     rows = ranking_scores(reward, rankings, pad_id)
-    report = ranking_report(rows, rankings)
+    tie_log_nu = getattr(reward.config, "tie_log_nu", None)
+    ties: Ties = "half" if tie_log_nu is None else "davidson"
+    report = ranking_report(rows, rankings, ties, tie_log_nu or 0.0)
     metrics = {
         "evaluate/ranking_loss": report.loss,
         "evaluate/num_rankings": float(report.num_rankings),
         "evaluate/num_pairs": float(report.num_pairs),
     }
-    if report.num_pairs == 0:
-        return metrics
-    clusters: dict[int | str, list[int]] = {}
-    for index, ranking in enumerate(rankings):
-        clusters.setdefault(ranking.prompt_id, []).append(index)
-    reports = [
-        ranking_report([rows[i] for i in members], [rankings[i] for i in members])
-        for members in clusters.values()
-    ]
-    counted = [each for each in reports if each.num_pairs]
-    effective = effective_trials(
-        [each.num_correct for each in counted], [each.num_pairs for each in counted]
-    )
-    low, high = wilson_interval(report.accuracy, effective)
+    pairs = judged_pairs(rows, rankings)
+    if not pairs:
+        return metrics, None
+    calibration = calibration_report(pairs)
     return metrics | {
-        "evaluate/pair_accuracy": report.accuracy,
-        "evaluate/pair_accuracy_low": low,
-        "evaluate/pair_accuracy_high": high,
-        "evaluate/effective_pairs": effective,
-        "evaluate/brier": report.brier,
-    }
+        "evaluate/pair_accuracy": calibration["accuracy"],
+        "evaluate/pair_accuracy_low": calibration["low"],
+        "evaluate/pair_accuracy_high": calibration["high"],
+        "evaluate/effective_pairs": calibration["effective_pairs"],
+        "evaluate/brier": calibration["brier"],
+        "evaluate/calibration_error": calibration["calibration_error"],
+    }, calibration
 
 
 def _policies_measure(
