@@ -1,7 +1,6 @@
 """The losses against naive loops, closed forms, and each other."""
 
 import math
-from itertools import combinations
 
 import pytest
 import torch
@@ -11,63 +10,7 @@ from torch.testing import assert_close
 from training.algorithms.advantages import gae
 from training.algorithms.collate import sequences_collate
 from training.algorithms.logprobs import completion_logprobs
-from training.algorithms.losses import ranking_loss, sft_loss
 from training.algorithms.policy_losses import ppo_policy_loss, ppo_value_loss
-
-
-def _log_sigmoid(x: float) -> float:
-    return -math.log(1.0 + math.exp(-x))
-
-
-def _naive_ranking_loss(scores: list[float], ranks: list[int]) -> float:
-    """Every pair in turn: InstructGPT eq. 1, a tie as half a win each way."""
-    terms = []
-    for i, j in combinations(range(len(scores)), 2):
-        if ranks[i] == ranks[j]:
-            both = _log_sigmoid(scores[i] - scores[j]) + _log_sigmoid(scores[j] - scores[i])
-            terms.append(0.5 * both)
-        else:
-            best, worst = (i, j) if ranks[i] < ranks[j] else (j, i)
-            terms.append(_log_sigmoid(scores[best] - scores[worst]))
-    return -sum(terms) / math.comb(len(scores), 2)
-
-
-@pytest.mark.parametrize(
-    "ranks", [[1, 2], [1, 1], [3, 1, 2, 4], [1, 2, 2, 3], [2, 1, 1, 2, 3, 1, 4, 4, 5]]
-)
-def test_ranking_loss_and_gradient_equal_the_naive_loop(ranks):
-    generator = torch.Generator().manual_seed(len(ranks))
-    scores = (2 * torch.randn(len(ranks), generator=generator)).requires_grad_()
-    loss = ranking_loss(scores, tensor(ranks))
-    loss.backward()
-    values = scores.detach().double().tolist()
-    assert loss.item() == pytest.approx(_naive_ranking_loss(values, ranks), abs=1e-6)
-    for index in range(len(ranks)):
-        up, down = list(values), list(values)
-        up[index] += 1e-4
-        down[index] -= 1e-4
-        slope = (_naive_ranking_loss(up, ranks) - _naive_ranking_loss(down, ranks)) / 2e-4
-        assert scores.grad[index].item() == pytest.approx(slope, abs=1e-5)
-
-
-def test_ranking_loss_of_equal_scores_is_log_two_whatever_k():
-    for k in (2, 4, 9):
-        loss = ranking_loss(torch.zeros(k), torch.arange(1, k + 1))
-        assert loss.item() == pytest.approx(math.log(2))
-
-
-def test_ranking_loss_by_hand():
-    # ranks best, worst, tied with best; scores 1, 0, 2. Pairs: (0 beats 1) s(1);
-    # (0 ties 2) [log s(-1) + log s(1)] / 2; (2 beats 1) s(2)
-    loss = ranking_loss(tensor([1.0, 0.0, 2.0]), tensor([1, 2, 1]))
-    s1, sm1, s2 = math.log(0.7310585786), math.log(0.2689414214), math.log(0.8807970780)
-    assert loss.item() == pytest.approx(-(s1 + (s1 + sm1) / 2 + s2) / 3, abs=1e-6)
-
-
-def test_sft_loss_is_the_mean_over_completion_tokens():
-    logprobs = tensor([[-1.0, -2.0], [-4.0, -50.0]])
-    mask = tensor([[True, True], [True, False]])
-    assert sft_loss(logprobs, mask, 3).item() == pytest.approx(7.0 / 3.0)
 
 
 def test_policy_loss_by_hand():
