@@ -19,6 +19,7 @@ class Clock:
     def __init__(self, num_warmup: int = 1) -> None:
         self.num_warmup = num_warmup
         self.marks: list[float] = []
+        self.cpu_marks: list[float] = []
         self.prepare_seconds = 0.0
         self.loaded_mib = 0.0
         self.peak_mib = 0.0
@@ -31,6 +32,7 @@ class Clock:
     def mark(self) -> None:
         """Call at the end of every step."""
         self.marks.append(time.perf_counter())
+        self.cpu_marks.append(time.process_time())
         self.peak_mib = peak_mib()
 
     def prepared(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,12 +48,13 @@ class Clock:
         return timed
 
     def report(self) -> dict[str, Any]:
-        """Seconds of the timed steps, each step, and memory in MiB."""
+        """Seconds of the timed steps, processor seconds of all threads, memory in MiB."""
         if len(self.marks) <= self.num_warmup:
             raise RuntimeError(f"{len(self.marks)} steps, none left after the warm-up")
         ends = self.marks[self.num_warmup - 1 :]
         return {
             "seconds": ends[-1] - ends[0],
+            "cpu_seconds": self.cpu_marks[-1] - self.cpu_marks[self.num_warmup - 1],
             "steps": len(ends) - 1,
             "step_seconds": [b - a for a, b in itertools.pairwise(ends)],
             "prepare_seconds": self.prepare_seconds,

@@ -92,6 +92,7 @@ def config_of(task: Task) -> dict[str, Any]:
         config |= {
             "num_steps": task.num_steps,
             "batch_size": task.batch,
+            "completions_per_prompt": task.k,
             "max_new_tokens": task.max_new_tokens,
             "temperature": 1.0,
         }

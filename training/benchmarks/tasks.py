@@ -85,28 +85,33 @@ class Task:
 
 
 _BETA = 0.05
+_ONLINE = {
+    "kl_coefficient": _BETA, "kl_target": None, "missing_eos_penalty": 0.0, "max_kl": 1000.0,
+    "max_score": None,
+}  # fmt: skip
+"""Of our online methods: a fixed KL penalty, no penalty for what is cut, no halt."""
 
 _TASKS = (
     Task(
         "reward_model_k4", "reward model, rankings of 4", "reward", "rankings",
-        method="reward_model", k=4, batch=8, num_steps=12, trl_batch=16,
+        method="reward_model", k=4, batch=8, num_steps=7, trl_batch=12,
     ),
     Task(
         "reward_model_k9", "reward model, rankings of 9", "reward", "rankings",
-        method="reward_model", k=9, batch=4, num_steps=6, trl_batch=16,
+        method="reward_model", k=9, batch=2, num_steps=5, trl_batch=12,
     ),
     Task(
         "reward_model_k4_large", "reward model, rankings of 4, 21M", "reward", "rankings",
-        method="reward_model", model="large", k=4, batch=2, num_steps=4, trl_batch=4,
+        method="reward_model", model="large", k=4, batch=2, num_steps=3, trl_batch=4,
         learning_rate=1e-4,
     ),
     Task(
         "sft", "SFT", "sft", "tokens",
-        method="sft", batch=32, num_steps=10, trl_batch=16,
+        method="sft", batch=32, num_steps=8, trl_batch=8,
     ),
     Task(
         "sft_packed", "SFT, TRL with packing", "sft", "tokens",
-        method="sft", batch=32, num_steps=10, trl_batch=1,
+        method="sft", batch=32, num_steps=8, trl_batch=1,
         trl={"packing": True, "max_length": 1024},
     ),
     Task(
@@ -115,11 +120,11 @@ _TASKS = (
     ),
     Task(
         "dpo", "DPO", "dpo", "pairs",
-        method="dpo", start="policy", k=2, batch=16, num_steps=8, trl_batch=8, learning_rate=1e-4,
+        method="dpo", start="policy", k=2, batch=16, num_steps=6, trl_batch=8, learning_rate=1e-4,
     ),
     Task(
         "dpo_precomputed", "DPO, TRL with precomputed reference", "dpo", "pairs",
-        method="dpo", start="policy", k=2, batch=16, num_steps=8, trl_batch=8, learning_rate=1e-4,
+        method="dpo", start="policy", k=2, batch=16, num_steps=6, trl_batch=8, learning_rate=1e-4,
         trl={"precompute_ref_log_probs": True},
     ),
     Task(
@@ -129,21 +134,21 @@ _TASKS = (
     ),
     Task(
         "rloo", "RLOO, 4 completions a prompt", "rloo", "completions",
-        method="rloo", start="policy", k=4, batch=32, num_steps=6, trl_batch=32,
-        learning_rate=1e-4, trl={"beta": _BETA},
+        method="rloo", start="policy", k=4, batch=32, num_steps=5, trl_batch=16,
+        learning_rate=1e-4, ours=_ONLINE, trl={"beta": _BETA},
     ),
     Task(
         "grpo", "GRPO, 8 completions a prompt", "grpo", "completions",
-        method="grpo", start="policy", k=8, batch=32, num_steps=6, trl_batch=32,
-        learning_rate=1e-4, trl={"beta": _BETA, "loss_type": "grpo"},
+        method="grpo", start="policy", k=8, batch=32, num_steps=5, trl_batch=16,
+        learning_rate=1e-4, ours=_ONLINE, trl={"beta": _BETA, "loss_type": "grpo"},
     ),
     Task(
         "ppo", "PPO, 4 epochs", "ppo", "completions",
-        method="ppo", start="policy", k=1, batch=32, num_steps=5, trl_batch=32,
+        method="ppo", start="policy", k=1, batch=32, num_steps=4, trl_batch=32,
         learning_rate=1e-4,
-        ours={
-            "minibatch_size": 32, "num_epochs": 4, "kl_coefficient": _BETA, "kl_target": None,
-            "value_learning_rate": 1e-4, "missing_eos_penalty": 1.0, "max_kl": 1000.0,
+        ours=_ONLINE | {
+            "minibatch_size": 32, "num_epochs": 4, "value_learning_rate": 1e-4,
+            "missing_eos_penalty": 1.0,
         },
         trl={"kl_coef": _BETA, "num_ppo_epochs": 4, "missing_eos_penalty": 1.0},
     ),

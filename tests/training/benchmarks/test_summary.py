@@ -113,10 +113,11 @@ def test_table_has_both_sides_and_tells_what_failed():
 
 def test_clock_leaves_the_first_step_out():
     clock = Clock()
-    clock.marks = [10.0, 12.0, 15.0]
+    clock.marks, clock.cpu_marks = [10.0, 12.0, 15.0], [1.0, 4.0, 9.0]
     report = clock.report()
     assert (report["seconds"], report["steps"]) == (5.0, 2)
     assert report["step_seconds"] == [2.0, 3.0]
+    assert report["cpu_seconds"] == 8.0
     clock.marks = [10.0]
     with pytest.raises(RuntimeError, match="1 steps, none left after the warm-up"):
         clock.report()
