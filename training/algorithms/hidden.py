@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from training.algorithms.last_layer import last_layer_rows
 from training.algorithms.records import Sequences, SharedPrompts
 
 
@@ -67,8 +68,10 @@ def _rows_before(model: Any, sequences: Sequences, rows: Tensor, offsets: Tensor
         width = sequences.input_ids.shape[1]
         after = num_prompts + rows * width + offsets - 1
         return hidden[torch.where(offsets == 0, sequences.shared.prompt_index[rows], after)]
-    hidden = hidden_states(model, sequences.input_ids, sequences.position_ids)
-    return hidden.flatten(0, 1)[_places(sequences, rows) + offsets - 1]
+    places = _places(sequences, rows) + offsets - 1
+    with last_layer_rows(model, places, sequences.input_ids.numel()):
+        hidden = hidden_states(model, sequences.input_ids, sequences.position_ids)
+    return hidden.flatten(0, 1)[places]
 
 
 def _places(sequences: Sequences, rows: Tensor) -> Tensor:
@@ -88,9 +91,13 @@ def _after_shared_prompts(
     """
     device = sequences.input_ids.device
     cache = DynamicCache(config=model.config)
-    of_prompts = model.base_model(
-        input_ids=shared.prompt_ids, past_key_values=cache, use_cache=True
-    ).last_hidden_state
+    num_prompts, prompt_width = shared.prompt_ids.shape
+    last_places = torch.arange(num_prompts, device=device) * prompt_width
+    last_places = last_places + shared.prompt_lengths - 1
+    with last_layer_rows(model, last_places, shared.prompt_ids.numel()):
+        of_prompts = model.base_model(
+            input_ids=shared.prompt_ids, past_key_values=cache, use_cache=True
+        ).last_hidden_state
     for layer in cache.layers:
         layer.keys = layer.keys.index_select(0, shared.prompt_index)
         layer.values = layer.values.index_select(0, shared.prompt_index)
@@ -109,6 +116,5 @@ def _after_shared_prompts(
         past_key_values=cache,
         use_cache=True,
     ).last_hidden_state
-    num_prompts = len(shared.prompt_ids)
-    last = of_prompts[torch.arange(num_prompts, device=device), shared.prompt_lengths - 1]
+    last = of_prompts.flatten(0, 1)[last_places]
     return torch.cat([last, of_completions.flatten(0, 1)]), num_prompts
