@@ -28,6 +28,11 @@ class PairConfig(LearnerConfig):
         "Halt when the preferred completions of a batch are this many nats less likely on average "
         "than under the reference; none never halts (not in the paper).",
     )
+    micro_batch_tokens: int = option(
+        4096,
+        "Padded tokens per forward pass: memory and speed, no effect on the result; raise it on a "
+        "GPU.",
+    )
     max_tokens: int = option(
         1024,
         "Rankings with a completion longer than this, prompt included, are left out and counted.",

@@ -25,6 +25,11 @@ class KTOConfig(LearnerConfig):
     beta: float = option(0.1, "Strength of the KL penalty: smaller allows larger changes.")
     desirable_weight: float = option(1.0, "Weight of the losses of approved completions.")
     undesirable_weight: float = option(1.0, "Weight of the losses of disapproved completions.")
+    micro_batch_tokens: int = option(
+        4096,
+        "Padded tokens per forward pass: memory and speed, no effect on the result; raise it on a "
+        "GPU.",
+    )
     max_tokens: int = option(
         1024, "Ratings longer than this, prompt included, are left out and counted."
     )

@@ -29,7 +29,9 @@ class SFTConfig(LearnerConfig):
         1024, "Demonstrations longer than this, prompt included, are left out and counted."
     )
     micro_batch_tokens: int = option(
-        8192, "Padded tokens per forward pass: memory only, no effect on the result."
+        2048,
+        "Padded tokens per forward pass: memory and speed, no effect on the result. A CPU is "
+        "fastest at about 2000; raise it on a GPU.",
     )
     packing: bool = option(
         False,
