@@ -35,7 +35,7 @@ def ipo_losses(margins: Tensor, beta: float) -> Tensor:
 def kto_baseline(mismatched: Tensor) -> Tensor:
     """z0: the mean of the log-ratios [N] of mismatched prompts and completions, not below 0.
 
-    Ethayarajh et al. 2024 (arXiv 2402.01306) section 4.1: a biased but cheap estimate of KL(policy
+    Ethayarajh et al. 2024 (arXiv 2402.01306) section 4: a biased but cheap estimate of KL(policy
     || reference). Scalar, nats, without gradient. 0 of none.
     """
     if not len(mismatched):
@@ -54,7 +54,7 @@ def kto_losses(
     """log_ratios [N] -> losses [N]; desirable [N] True where a person approved.
 
     w_D (1 - s(beta (r - z0))) for desirable ones, w_U (1 - s(beta (z0 - r))) for the others, z0 the
-    baseline. Ethayarajh et al. 2024 eq. 8 without its constant lambda_y.
+    baseline. Ethayarajh et al. 2024 eq. 7 without its constant lambda_y.
     """
     rewards = beta * (log_ratios - baseline)
     liked = desirable_weight * torch.sigmoid(-rewards)

@@ -12,7 +12,7 @@ from training.algorithms.kto import KTOConfig
 from training.algorithms.preference_losses import kto_losses
 from training.algorithms.records import Rating
 
-# n_D w_D / (n_U w_U) should lie here: Ethayarajh et al. 2024, eq. 9.
+# n_D w_D / (n_U w_U) should lie here: Ethayarajh et al. 2024, eq. 8.
 BALANCE_LOW, BALANCE_HIGH = 1.0, 4 / 3
 
 
