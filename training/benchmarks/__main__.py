@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -39,19 +40,32 @@ def main() -> None:
         print(f"[{number}/{len(tasks)}] {task.name}", flush=True)
         raw[task.name] = task_measure(task, options)
         gflops.append(matmul_rate(options.threads))
+        minutes = (time.monotonic() - started) / 60
+        text = results_write(tasks[:number], raw, gflops, minutes, options)
+    print(text)
+
+
+def results_write(
+    tasks: Sequence[Task],
+    raw: dict[str, dict[str, list[dict[str, Any]]]],
+    gflops: list[float],
+    minutes: float,
+    options: argparse.Namespace,
+) -> str:
+    """Writes the table and the raw numbers of the tasks done so far; returns the page."""
     best = max(gflops)
-    summaries = {task.name: task_summary(task, raw[task.name], best) for task in tasks}
     about = about_machine(options) | {
         "matmul_gflops": best,
         "matmul_gflops_all": gflops,
-        "minutes": (time.monotonic() - started) / 60,
+        "minutes": minutes,
     }
+    summaries = {task.name: task_summary(task, raw[task.name], best) for task in tasks}
     document = {"about": about, "summaries": summaries, "runs": raw}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
     text = page(about, table(summaries))
     options.out.write_text(text, encoding="utf-8")
-    print(text)
+    return text
 
 
 def _options() -> argparse.Namespace:
