@@ -349,6 +349,11 @@ def test_dropped_ties_leave_out_rankings_of_ties_only(tmp_path, base):
     result = result_read(folder)
     assert result["data"]["num_train_rankings"] == 7
     assert metrics_read(folder)["data/rankings_all_tied"] == [(0, 1)]
+    config = {"ties": "drop", "min_train_rankings": 8}
+    too_few = _folder(base, tmp_path / "too_few", config, rankings)
+    assert run_folder("reward_model", str(too_few)) == 3
+    extra = json.loads((too_few / "error.json").read_text())["extra"]
+    assert (extra["have"], extra["need"]) == (7, 8)
 
 
 # ---- the gauge

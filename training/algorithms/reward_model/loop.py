@@ -25,6 +25,7 @@ from training.algorithms.encoding import (
     rankings_encode,
     records_require,
 )
+from training.algorithms.errors import DataTooSmall
 from training.algorithms.learner import Learner
 from training.algorithms.optimization import cosine_rate
 from training.algorithms.prompt_sharing import can_share_prompts
@@ -119,6 +120,10 @@ def _data_read(
     rankings = train.records
     if config.ties == "drop":  # a ranking of ties only has no pair left
         rankings = [ranking for ranking in rankings if len(set(ranking.ranks)) > 1]
+        if len(rankings) < config.min_train_rankings:
+            raise DataTooSmall(
+                "training rankings with a preference", len(rankings), config.min_train_rankings
+            )
     return _Data(rankings, held_out.records, demonstrations.records)
 
 
