@@ -25,6 +25,40 @@ EMBEDDED_OVERRIDES: dict[str, dict[str, Any]] = {
         "kl_target": 6.0,
         "kl_horizon": 400,
     },
+    # The others update once a batch, not four times, so they take more steps in the same time.
+    "rloo": {
+        "num_steps": 80,
+        "batch_size": 64,
+        "learning_rate": 1e-4,
+        "kl_coefficient": 0.1,
+        "kl_target": 6.0,
+        "kl_horizon": 800,
+    },
+    # Its KL is per token, hence the coefficient, which the target then moves.
+    "grpo": {
+        "num_steps": 80,
+        "batch_size": 64,
+        "learning_rate": 1e-4,
+        "kl_coefficient": 0.2,
+        "kl_target": 6.0,
+        "kl_horizon": 800,
+    },
+    "reinforce": {
+        "num_steps": 80,
+        "batch_size": 64,
+        "learning_rate": 1e-4,
+        "whiten_advantages": True,
+        "kl_coefficient": 0.1,
+        "kl_target": 6.0,
+        "kl_horizon": 800,
+    },
+    "rejection_sampling": {
+        "num_steps": 8,
+        "batch_size": 256,
+        "num_epochs": 2,
+        "learning_rate": 1e-4,
+        "learn_batch_size": 16,
+    },
     # Several answers to each held-out prompt: smaller standard errors for little time.
     "evaluate": {"completions_per_prompt": 4},
 }

@@ -1,6 +1,5 @@
 """Learning from a rollout: the gradient of a policy loss, and what the optimizer steps tell."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +28,7 @@ class UpdateTally:
 
     num_updates: int = 0
     num_tokens: int = 0
-    sums: Counter[str] = field(default_factory=Counter)
+    sums: dict[str, float] = field(default_factory=dict)
     first_ratio: float = 1.0
 
     def add(self, sums: Mapping[str, float], num_tokens: int, **others: float) -> None:
@@ -39,7 +38,7 @@ class UpdateTally:
         self.num_updates += 1
         self.num_tokens += num_tokens
         for name, value in {**sums, **others}.items():
-            self.sums[name] += value
+            self.sums[name] = self.sums.get(name, 0.0) + value
 
     def mean(self, name: str) -> float:
         """Over the optimizer steps."""
