@@ -8,28 +8,47 @@ rows share a batch changes only the rounding of the model's logits (about 1e-6),
 is the same in any batch unless a draw falls that close to a boundary between two tokens; the same
 call on the same machine with the same threads gives the same tokens always.
 
-Speed: a prompt that is asked several times is read once and its cache repeated; rows that finish
-leave the batch; the cache is not copied at each token (kv_cache); a token is found among block sums
-first. training/benchmarks/sampling.py measures it against transformers' own `generate`.
+Speed: rows that finish make room for prompts that wait (slots); equal prompts that enter together
+are read once and their cache repeated; the cache is not copied at each token (kv_cache); a token is
+found among block sums first. training/benchmarks/sampling.py measures it against transformers' own
+`generate`.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from training.algorithms.kv_cache import cache_make
 from training.algorithms.logprobs import head_logits
 from training.algorithms.records import Completion
+from training.algorithms.slots import Slots
 
-# Finished rows are dropped once they are this share of the batch; copying the cache costs more
-# than carrying a few.
-COMPACT_SHARE = 0.25
+# Finished rows are replaced once they are this share of the batch: copying the cache and reading a
+# few prompts costs more than carrying a few rows.
+RENEW_SHARE = 0.25
 # Tokens whose probability is first summed as one; near the square root of a vocabulary.
 BLOCK_TOKENS = 256
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What generate was asked for."""
+
+    model: Any
+    prompts: Sequence[Sequence[int]]
+    seeds: Sequence[int]
+    eos_id: int
+    pad_id: int
+    temperature: float
+    max_new_tokens: int
+
+
+@torch.no_grad()
 def generate(
     model: Any,
     prompts: Sequence[Sequence[int]],
@@ -44,28 +63,37 @@ def generate(
 ) -> list[Completion]:
     """One completion per prompt, in the order of the prompts.
 
-    Prompts of similar length are sampled together, batch_rows at a time, left-padded.
-    `on_batch(num_done)` is called after each batch.
+    At most batch_rows are sampled together, prompts of similar length first, left-padded; the cache
+    is never wider than the longest prompt and max_new_tokens. Models with layers that do not see
+    the whole text (sliding windows, recurrent states) finish a batch before the next begins.
+    `on_batch(num_done)` is called whenever finished rows leave.
     """
-    # Equal prompts stand next to each other, so that a batch reads them once.
+    job = _Job(model, prompts, seeds, eos_id, pad_id, temperature, max_new_tokens)
+    # Equal prompts stand next to each other, so that they are read together.
     order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row]), prompts[row], row))
-    completions: dict[int, Completion] = {}
-    for start in range(0, len(order), batch_rows):
-        rows = order[start : start + batch_rows]
-        token_lists = _generate_batch(
-            model,
-            [prompts[row] for row in rows],
-            [seeds[row] for row in rows],
-            eos_id,
-            pad_id,
-            temperature,
-            max_new_tokens,
-        )
-        for row, token_ids in zip(rows, token_lists, strict=True):
-            completions[row] = Completion(token_ids, token_ids[-1] == eos_id, seeds[row])
+    waiting = deque(order)
+    # At this width the oldest row is done: its last token never enters the cache.
+    widest = max(map(len, prompts), default=0) + max_new_tokens - 1
+    drawn: list[tuple[Tensor, Tensor]] = []  # (rows, tokens) of each draw
+    while waiting:
+        slots = _enter(job, waiting, batch_rows, drawn)
+        while (num_done := slots.num_done()) < (num_rows := len(slots.rows)):
+            if num_done >= RENEW_SHARE * num_rows or slots.width == widest:
+                num_free = batch_rows - num_rows + num_done
+                newcomers = None
+                if waiting and slots.can_mix:
+                    newcomers = _enter(job, waiting, num_free, drawn)
+                slots.renew(newcomers)
+                if on_batch is not None:
+                    on_batch(len(prompts) - len(waiting) - len(slots.rows))
+            _step(job, slots, drawn)
         if on_batch is not None:
-            on_batch(len(completions))
-    return [completions[row] for row in range(len(prompts))]
+            on_batch(len(prompts) - len(waiting))
+    token_lists = _collect(drawn, len(prompts), eos_id, max_new_tokens)
+    return [
+        Completion(token_ids, token_ids[-1] == eos_id, seed)
+        for token_ids, seed in zip(token_lists, seeds, strict=True)
+    ]
 
 
 def left_pad(prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
@@ -121,56 +149,65 @@ def _uniforms(seeds: Sequence[int], num_draws: int) -> Tensor:
     )
 
 
-@torch.no_grad()
-def _generate_batch(
-    model: Any,
-    prompts: Sequence[Sequence[int]],
-    seeds: Sequence[int],
-    eos_id: int,
-    pad_id: int,
-    temperature: float,
-    max_new_tokens: int,
-) -> list[list[int]]:
-    device = model.get_input_embeddings().weight.device
-    unique, copies = _distinct(prompts)
-    ids, mask = (tensor.to(device) for tensor in left_pad(unique, pad_id))
-    uniforms = _uniforms(seeds, max_new_tokens).to(device)
+def _enter(
+    job: _Job, waiting: deque[int], num_rows: int, drawn: list[tuple[Tensor, Tensor]]
+) -> Slots:
+    """Reads the next prompts, at most num_rows, and draws the first token of each."""
+    rows = [waiting.popleft() for _ in range(min(num_rows, len(waiting)))]
+    device = job.model.get_input_embeddings().weight.device
+    unique, copies = _distinct([job.prompts[row] for row in rows])
+    ids, mask = (tensor.to(device) for tensor in left_pad(unique, job.pad_id))
     is_padded = not bool(mask.all())
-    width = mask.shape[1]
-    # The mask of every step is a slice: prompt tokens, then as many True as tokens may come.
-    mask = torch.cat([mask, mask.new_ones(len(unique), max_new_tokens)], dim=1)
-    positions = (mask[:, :width].long().cumsum(-1) - 1).clamp(min=0)
-    cache = cache_make(model.config)
-    rows = torch.arange(len(prompts), device=device)  # original index of every live row
-    is_done = torch.zeros(len(prompts), dtype=torch.bool, device=device)
-    drawn: list[tuple[Tensor, Tensor]] = []  # (rows, tokens) of each step
-    for step in range(max_new_tokens):
-        output = model.base_model(
-            input_ids=ids,
-            attention_mask=mask[:, : width + step].long() if is_padded else None,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-        )
-        logits = head_logits(model, output.last_hidden_state[:, -1]) / temperature
-        positions = positions[:, -1:] + 1
-        if step == 0 and len(unique) < len(prompts):
-            kept = torch.tensor(copies, device=device)
-            cache.batch_select_indices(kept)
-            logits, mask, positions = logits[kept], mask[kept], positions[kept]
-        tokens = sample_tokens(logits, uniforms[rows, step])
-        drawn.append((rows, tokens))
-        is_done = is_done | (tokens == eos_id)
-        num_done = int(is_done.sum())
-        if num_done == len(rows):
-            break
-        if num_done >= COMPACT_SHARE * len(rows):
-            kept = (~is_done).nonzero().squeeze(-1)
-            cache.batch_select_indices(kept)
-            rows, mask, tokens = rows[kept], mask[kept], tokens[kept]
-            positions, is_done = positions[kept], is_done[kept]
-        ids = tokens[:, None]
-    return _collect(drawn, len(prompts), eos_id)
+    cache = cache_make(job.model.config)
+    output = job.model.base_model(
+        input_ids=ids,
+        attention_mask=mask.long() if is_padded else None,
+        position_ids=(mask.long().cumsum(-1) - 1).clamp(min=0),
+        past_key_values=cache,
+        use_cache=True,
+    )
+    logits = head_logits(job.model, output.last_hidden_state[:, -1]) / job.temperature
+    if len(unique) < len(rows):
+        kept = torch.tensor(copies, device=device)
+        cache.batch_select_indices(kept)
+        logits, mask = logits[kept], mask[kept]
+    slots = Slots(
+        rows=torch.tensor(rows, device=device),
+        prompt_lengths=mask.sum(-1),
+        index=torch.full((len(rows),), -1, device=device),
+        uniforms=_uniforms([job.seeds[row] for row in rows], job.max_new_tokens).to(device),
+        tokens=torch.full((len(rows),), job.pad_id, device=device),
+        is_done=torch.zeros(len(rows), dtype=torch.bool, device=device),
+        mask=mask,
+        is_padded=is_padded,
+        cache=cache,
+    )
+    _draw(job, slots, logits, drawn)
+    return slots
+
+
+def _step(job: _Job, slots: Slots, drawn: list[tuple[Tensor, Tensor]]) -> None:
+    """Reads the last token of every row and draws the next."""
+    slots.mask = pad(slots.mask, (0, 1), value=True)
+    output = job.model.base_model(
+        input_ids=slots.tokens[:, None],
+        attention_mask=slots.mask.long() if slots.is_padded else None,
+        position_ids=(slots.prompt_lengths + slots.index)[:, None],
+        past_key_values=slots.cache,
+        use_cache=True,
+    )
+    logits = head_logits(job.model, output.last_hidden_state[:, -1]) / job.temperature
+    _draw(job, slots, logits, drawn)
+
+
+def _draw(job: _Job, slots: Slots, logits: Tensor, drawn: list[tuple[Tensor, Tensor]]) -> None:
+    """Draws a token per row from logits [R, V], already divided by the temperature."""
+    slots.index = slots.index + ~slots.is_done
+    uniforms = slots.uniforms.gather(1, slots.index[:, None]).squeeze(1)
+    slots.tokens = sample_tokens(logits, uniforms)
+    drawn.append((slots.rows, slots.tokens))
+    is_last = slots.index == job.max_new_tokens - 1
+    slots.is_done = slots.is_done | (slots.tokens == job.eos_id) | is_last
 
 
 def _distinct(prompts: Sequence[Sequence[int]]) -> tuple[list[list[int]], list[int]]:
@@ -180,11 +217,14 @@ def _distinct(prompts: Sequence[Sequence[int]]) -> tuple[list[list[int]], list[i
     return [list(prompt) for prompt in places], copies
 
 
-def _collect(drawn: list[tuple[Tensor, Tensor]], num_rows: int, eos_id: int) -> list[list[int]]:
-    """Tokens of every row up to and including its first EOS."""
+def _collect(
+    drawn: list[tuple[Tensor, Tensor]], num_rows: int, eos_id: int, max_new_tokens: int
+) -> list[list[int]]:
+    """Tokens of every row up to and including its first EOS, at most max_new_tokens."""
     token_lists: list[list[int]] = [[] for _ in range(num_rows)]
     for rows, tokens in drawn:
         for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
-            if not token_lists[row] or token_lists[row][-1] != eos_id:
-                token_lists[row].append(token)
+            so_far = token_lists[row]
+            if len(so_far) < max_new_tokens and (not so_far or so_far[-1] != eos_id):
+                so_far.append(token)
     return token_lists

@@ -1,13 +1,16 @@
 """Sampling: the right distribution, whatever the batch; seeds; EOS."""
 
+import math
+
 import pytest
 import torch
 from torch import tensor
 from torch.testing import assert_close
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from tests.tiny import tiny_model
 from training.algorithms.generation import generate, left_pad, sample_tokens
-from training.algorithms.kv_cache import ROOM, cache_make
+from training.algorithms.kv_cache import ROOM, GrowingLayer, cache_make
 
 EOS, PAD = 257, 256
 
@@ -63,19 +66,140 @@ def test_a_completion_does_not_depend_on_its_batch(model):
     assert together == in_pairs == alone
 
 
-def test_rows_that_finish_early_leave_and_change_nothing():
-    model = tiny_model()
+def _terse(model):
+    """The model with another head, which draws EOS one time in ten: rows finish at all steps."""
+    hidden_size, vocab_size = model.config.hidden_size, model.config.vocab_size
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model.lm_head = torch.nn.Linear(hidden_size, vocab_size)
     with torch.no_grad():
-        # EOS becomes likely, so that rows finish at different steps
-        model.lm_head.weight[EOS] = 4 * model.lm_head.weight[:256].mean(0)
-    prompts, seeds = [[65, 66 + row] for row in range(40)], list(range(40))
-    together = _generate(model, prompts, seeds, max_new_tokens=60, temperature=2.0)
+        model.lm_head.bias.zero_()[EOS] = math.log(vocab_size / 9)
+    return model.eval()
+
+
+@pytest.fixture
+def terse_model():
+    return _terse(tiny_model())
+
+
+@pytest.fixture
+def inputs_seen(terse_model):
+    """(shape of the ids, columns of the mask) of every call of the terse model."""
+    seen = []
+
+    def hook(module, args, kwargs):
+        mask, ids = kwargs["attention_mask"], kwargs["input_ids"]
+        seen.append((tuple(ids.shape), None if mask is None else mask.shape[1]))
+
+    terse_model.base_model.register_forward_pre_hook(hook, with_kwargs=True)
+    return seen
+
+
+def _ragged(num_prompts, longest=9):
+    """Prompts of 2 to longest tokens, all different."""
+    return [[65 + row] * (2 + row % (longest - 1)) for row in range(num_prompts)]
+
+
+def test_rows_that_finish_early_leave_and_change_nothing(terse_model):
+    prompts, seeds = _ragged(40), list(range(40))
+    together = _generate(terse_model, prompts, seeds, max_new_tokens=60)
     alone = [
-        _generate(model, [p], [s], max_new_tokens=60, temperature=2.0)[0]
+        _generate(terse_model, [p], [s], max_new_tokens=60)[0]
         for p, s in zip(prompts[::4], seeds[::4], strict=True)
     ]
     assert together[::4] == alone
     assert len({len(completion.token_ids) for completion in together}) > 3
+
+
+def test_prompts_that_wait_take_the_place_of_finished_rows(terse_model, inputs_seen):
+    prompts, seeds = _ragged(40), list(range(40))
+    all_at_once = _generate(terse_model, prompts, seeds, max_new_tokens=30)
+    inputs_seen.clear()
+    in_turn = _generate(terse_model, prompts, seeds, max_new_tokens=30, batch_rows=8)
+    assert in_turn == all_at_once
+    entered = [shape[0] for shape, _ in inputs_seen if shape[1] > 1]
+    assert sum(entered) == 40
+    assert entered[0] == 8
+    assert len(entered) > 5  # five would be whole batches
+    assert max(shape[0] for shape, _ in inputs_seen) == 8
+    lengths = [len(completion.token_ids) for completion in all_at_once]
+    in_batches = sum(max(lengths[start : start + 8]) for start in range(0, 40, 8))
+    assert len(inputs_seen) - len(entered) < in_batches - 5
+
+
+def test_the_cache_is_never_wider_than_one_prompt_and_completion(terse_model, inputs_seen):
+    """Without the bound it would be 25 columns here: rows outlive the one that began first."""
+    prompts = [[65 + row] * 9 for row in range(40)]
+    _generate(terse_model, prompts, range(40), max_new_tokens=12, batch_rows=5)
+    assert max(width for _, width in inputs_seen if width is not None) == 9 + 12 - 1
+
+
+def test_finished_rows_stay_within_learned_positions():
+    """The longest prompt and completion fill the context, which a row carried on must not leave."""
+    config = AutoConfig.for_model("gpt2", vocab_size=260, n_embd=32, n_layer=1, n_head=2)
+    config.n_positions = 20
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = _terse(AutoModelForCausalLM.from_config(config))
+    prompts, seeds = [[65 + row] * 9 for row in range(24)], list(range(24))
+    together = _generate(model, prompts, seeds, max_new_tokens=11, batch_rows=5)
+    alone = [
+        _generate(model, [p], [s], max_new_tokens=11)[0]
+        for p, s in zip(prompts[::3], seeds[::3], strict=True)
+    ]
+    assert together[::3] == alone
+
+
+def test_no_row_joins_where_layers_see_only_a_window():
+    sizes = {"vocab_size": 260, "hidden_size": 32, "intermediate_size": 48, "head_dim": 16}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "num_hidden_layers": 2}
+    config = AutoConfig.for_model("gemma2", sliding_window=4, **sizes, **heads)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = _terse(AutoModelForCausalLM.from_config(config))
+    rows_read = []
+    model.base_model.register_forward_pre_hook(
+        lambda module, args, kwargs: rows_read.append(tuple(kwargs["input_ids"].shape)),
+        with_kwargs=True,
+    )
+    prompts, seeds = _ragged(9), list(range(9))
+    together = _generate(model, prompts, seeds, batch_rows=3)
+    assert [rows for rows, width in rows_read if width > 1] == [3, 3, 3]
+    assert min(rows for rows, _ in rows_read) < 3
+    alone = [_generate(model, [p], [s])[0] for p, s in zip(prompts, seeds, strict=True)]
+    assert together == alone
+
+
+def test_progress_counts_completions_up_to_all(terse_model):
+    counts = []
+    _generate(
+        terse_model, _ragged(20), range(20), batch_rows=4, max_new_tokens=30,
+        on_batch=counts.append,
+    )  # fmt: skip
+    assert counts == sorted(counts)
+    assert len(counts) > 5
+    assert counts[-1] == 20
+
+
+@pytest.mark.parametrize("num_columns", [2, 5])
+def test_newcomers_end_in_the_same_column(num_columns):
+    """Rows 2 and 0 of four columns from the second on; the shorter side is padded with zeros."""
+    layer, newcomers = GrowingLayer(), GrowingLayer()
+    keys, new_keys = torch.randn(3, 1, 4, 2), torch.randn(1, 1, num_columns, 2)
+    layer.update(keys, -keys)
+    newcomers.update(new_keys, -new_keys)
+    layer.renew(tensor([2, 0]), 1, newcomers)
+    width = max(3, num_columns)
+    expected = torch.zeros(3, 1, width + 1, 2)
+    expected[0, :, width - 3 : width], expected[1, :, width - 3 : width] = (
+        keys[2, :, 1:],
+        keys[0, :, 1:],
+    )
+    expected[2, :, width - num_columns : width] = new_keys[0]
+    expected[:, :, width] = 7
+    after = layer.update(torch.full((3, 1, 1, 2), 7.0), torch.full((3, 1, 1, 2), -7.0))
+    assert_close(after[0], expected, atol=0, rtol=0)
+    assert_close(after[1], -expected, atol=0, rtol=0)
 
 
 def test_completions_end_at_eos_or_are_marked_unfinished(model):
