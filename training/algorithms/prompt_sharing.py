@@ -10,6 +10,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+from torch.distributed.tensor import DTensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
@@ -33,9 +34,10 @@ def can_share_prompts(model: Any) -> bool:
     """True when shared prompts give this model's own hidden rows; remembered per model.
 
     By config: a decoder whose layers all attend to everything before them, no gradient
-    checkpointing (it works without a cache). And by trial, on two prompts of a few tokens.
+    checkpointing (it works without a cache), not sharded (each batch decides whether sharing pays,
+    and all processes must make the same passes). And by trial, on two prompts of a few tokens.
     """
-    if getattr(model, "is_activation_checkpointing", False):
+    if getattr(model, "is_activation_checkpointing", False) or _is_sharded(model):
         return False
     if model not in _share_verdicts:
         _share_verdicts[model] = _attends_to_everything(model) and _is_exact(
@@ -139,6 +141,11 @@ def _flattened(
     pairs = list(zip(prompts, completions, strict=True))
     repeated = [prompt for prompt, group in pairs for _ in group]
     return repeated, [completion for _, group in pairs for completion in group]
+
+
+def _is_sharded(model: Any) -> bool:
+    """FSDP2 holds parameters as distributed tensors."""
+    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
 
 
 def _attends_to_everything(model: Any) -> bool:

@@ -122,21 +122,14 @@ def ranking_batches(
     )
 
 
-def batch_scores(
-    model: Any, rankings: Sequence[RankedCompletions], pad_id: int, may_share: bool = True
-) -> Tensor:
+def batch_scores(model: Any, rankings: Sequence[RankedCompletions], pad_id: int) -> Tensor:
     """Scores [N] of all completions of a batch, ranking by ranking; differentiable.
 
-    Each completion is scored once; with may_share each prompt too, where that is exact and pays.
+    Each completion is scored once; each prompt too, where that is exact and pays.
     """
-    if may_share:
-        prompts = [ranking.prompt_ids for ranking in rankings]
-        completions = [ranking.completions for ranking in rankings]
-        sequences = groups_collate(model, prompts, completions, pad_id, device_pick())
-    else:
-        repeated = [ranking.prompt_ids for ranking in rankings for _ in ranking.completions]
-        flat = [completion for ranking in rankings for completion in ranking.completions]
-        sequences = sequences_collate(repeated, flat, pad_id, device_pick())
+    prompts = [ranking.prompt_ids for ranking in rankings]
+    completions = [ranking.completions for ranking in rankings]
+    sequences = groups_collate(model, prompts, completions, pad_id, device_pick())
     return sequence_scores(model, sequences)
 
 

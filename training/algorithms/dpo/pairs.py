@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import hardshrink
 
 from training.algorithms.preference_losses import ranking_pairs
 from training.algorithms.records import RankedCompletions
@@ -21,6 +22,11 @@ class Objective:
     beta: float
     is_mean: bool = False
     """Log-ratios are means over the tokens of a completion instead of sums."""
+
+
+# Margins up to this are equal: policy and reference may be computed in other layouts, which round
+# differently, and in the first step they are the same model.
+EQUAL_NATS = 1e-4
 
 
 def with_preference(rankings: Sequence[RankedCompletions]) -> list[RankedCompletions]:
@@ -59,7 +65,7 @@ def pair_sums(
     with torch.no_grad():
         return {
             "loss": loss,
-            "accuracy": weight @ (0.5 + 0.5 * torch.sign(margins)),
+            "accuracy": weight @ (0.5 + 0.5 * torch.sign(hardshrink(margins, EQUAL_NATS))),
             "reward_chosen": objective.beta * (weight @ chosen),
             "reward_rejected": objective.beta * (weight @ rejected),
             "margin": objective.beta * (weight @ margins),

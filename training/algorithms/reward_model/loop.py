@@ -180,13 +180,12 @@ def batch_learn(
     passes, as its pairs need all its scores.
     """
     total_weight = sum(map(objective.weight, batch)) or 1.0  # 0: all of strength 0, no gradient
-    # Sharing prompts takes two passes. Sharded processes must run alike, whatever their groups are.
-    is_shared = not learner.is_sharded and learner.read(can_share_prompts)
+    is_shared = learner.read(can_share_prompts)
 
     def loss_of(
         model: Any, group: Sequence[RankedCompletions]
     ) -> tuple[Tensor, Mapping[str, Tensor | float]]:
-        scores = batch_scores(model, group, pad_id, is_shared)
+        scores = batch_scores(model, group, pad_id)
         return group_loss(scores, group, objective, total_weight, tie_log_nu)
 
     max_tokens = objective.config.micro_batch_tokens
