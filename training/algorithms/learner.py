@@ -152,14 +152,20 @@ class Learner:
         When sharded every process must call it, and only the main one gets the tensors.
         """
         module, optimizer = self._module, self.optimizer
-        return {
-            "model": get_model_state_dict(module, options=_TRAINED_ON_CPU),
-            "optimizer": get_optimizer_state_dict(module, optimizer, options=_TRAINED_ON_CPU),
-        }
+        state = {"model": get_model_state_dict(module, options=_TRAINED_ON_CPU), "optimizer": None}
+        if optimizer.state:
+            # Of an optimizer without state torch would make one by a step of its own, and count it.
+            state["optimizer"] = get_optimizer_state_dict(
+                module, optimizer, options=_TRAINED_ON_CPU
+            )
+        return state
 
     def state_restore(self, state: Mapping[str, Any]) -> None:
         self.weights_restore(state["model"])
-        set_optimizer_state_dict(self._module, self.optimizer, state["optimizer"], options=_TRAINED)
+        if state["optimizer"] is not None:
+            set_optimizer_state_dict(
+                self._module, self.optimizer, state["optimizer"], options=_TRAINED
+            )
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of what is trained, on the CPU, in every process."""

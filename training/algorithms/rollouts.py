@@ -4,7 +4,7 @@ Shared by all methods that learn from their own samples. Every process ends with
 so what is computed from it (means, whitening, guards) is the same everywhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,16 +67,23 @@ def step_prompts(
 
 
 def rollout_collect(
-    actors: Actors, prompts: Sequence[list[int]], config: RolloutConfig, seed: int, step: int
+    actors: Actors,
+    prompts: Sequence[list[int]],
+    config: RolloutConfig,
+    seed: int,
+    step: int,
+    pause: Callable[[], None] = lambda: None,
 ) -> Rollout:
     """Samples completions_per_prompt completions of each prompt, scores and measures them.
+
+    `pause` is called often while sampling; it may raise RunStopped.
 
     Raises LossNotFinite for a score that is no number: one of them in a group would spoil the
     baseline of all, and a reward model that gives one cannot be trusted with the others.
     """
     repeated = [prompt for prompt in prompts for _ in range(config.completions_per_prompt)]
     seeds = [seed_mix(seed, "rollout", step, row) for row in range(len(repeated))]
-    completions = completions_sample(actors, repeated, seeds, config)
+    completions = completions_sample(actors, repeated, seeds, config, pause)
     rollout = rollout_measure(actors, repeated, completions, config)
     bad = (~torch.isfinite(rollout.scores)).nonzero().flatten().tolist()
     if bad:
@@ -89,7 +96,11 @@ def rollout_collect(
 
 
 def completions_sample(
-    actors: Actors, prompts: TokenLists, seeds: Sequence[int], config: RolloutConfig
+    actors: Actors,
+    prompts: TokenLists,
+    seeds: Sequence[int],
+    config: RolloutConfig,
+    pause: Callable[[], None] = lambda: None,
 ) -> list[Completion]:
     """One completion per prompt and seed; the processes share the work unless the policy is
     sharded, when each must take part in everything."""
@@ -104,6 +115,7 @@ def completions_sample(
             temperature=config.temperature,
             max_new_tokens=config.max_new_tokens,
             batch_rows=max(1, config.micro_batch_tokens // config.max_new_tokens),
+            on_batch=lambda num_done: pause(),
         )
 
     jobs = list(zip(prompts, seeds, strict=True))

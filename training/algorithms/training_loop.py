@@ -37,12 +37,24 @@ class TrainingLoop:
         self.metrics: dict[str, float] = {}
         """Of the last finished step, also after a resume."""
         self._message = ""
+        self._step = 0
 
     def steps(self) -> Iterator[int]:
         """Yields 0 .. num_steps - 1, without those that an earlier process has saved."""
         for step in range(self._resume(), self._num_steps):
+            self._step = step
             yield step
             self._finished(step + 1)
+
+    def pause(self) -> None:
+        """Leaves at once when SIGTERM asked for it; for use while a step has changed nothing yet.
+
+        Saves the state as it was before the running step, then raises RunStopped. Several processes
+        leave together at the end of a step only.
+        """
+        if self._run_dir.stop_requested and processes().count == 1:
+            state_save(self._run_dir, self._state(self._step))
+            raise RunStopped
 
     def log(self, step: int, metrics: Mapping[str, float], message: str = "") -> None:
         """Writes the metrics of the running step under the number `step` of their x axis.

@@ -86,7 +86,7 @@ def checkpoints(tmp_path_factory):
 
 
 def _folder(folder, checkpoints, **config):
-    config = {"num_samples": 4, "max_new_tokens": 10, "batch_rows": 12} | config
+    config = {"num_samples": 4, "max_new_tokens": 10, "batch_rows": 3} | config
     return run_folder_make(
         folder, "best_of_n", config, checkpoints, {"prompts": prompt_records(8, num_held_out=3)}
     )

@@ -1,5 +1,7 @@
 """A killed run, started again, ends in the bytes of an undisturbed one."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -7,6 +9,7 @@ import pytest
 
 from tests.training.algorithms.conftest import folder_for
 from tests.training.algorithms.test_configs import ROOT
+from training.algorithms import generation
 from training.algorithms.entry import run_folder
 from training.algorithms.run_dir import RunDir
 
@@ -116,3 +119,31 @@ def test_sigkill_then_restart_gives_the_same_bytes(tmp_path, chain):
         assert not (folder / "output").exists()
         assert run_folder(method, str(folder)) == 0
         assert _outcome(folder) == _outcome(getattr(chain, method))
+
+
+@pytest.mark.parametrize("draw", [5, 12])
+@pytest.mark.parametrize("method", ["ppo", "rejection_sampling", "sample", "evaluate"])
+def test_sigterm_while_sampling_leaves_at_once_and_changes_nothing(
+    tmp_path, chain, monkeypatch, method, draw
+):
+    """SIGTERM comes with the fifth draw of tokens, or the twelfth."""
+    folder = folder_for(method, tmp_path / "run", chain)
+    original, calls = generation._step, []
+
+    def asked_to_stop(*args):
+        calls.append(1)
+        if len(calls) == draw:
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert len(calls) < draw + 50, "it went on"
+        original(*args)
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(generation, "_step", asked_to_stop)
+            assert run_folder(method, str(folder)) == 143
+        assert not (folder / "result.json").exists()
+        assert run_folder(method, str(folder)) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert _outcome(folder) == _outcome(getattr(chain, method))

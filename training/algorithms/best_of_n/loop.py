@@ -6,18 +6,18 @@ the KL are those of plain sampling. Ties go to the sample drawn first.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from training.algorithms.best_of_n import BestOfNConfig
 from training.algorithms.checkpoint_io import reward_model_load, tokenizer_load
-from training.algorithms.errors import LossNotFinite, RunStopped
+from training.algorithms.errors import LossNotFinite
 from training.algorithms.generator import ChatPrompt, Generator
 from training.algorithms.local_generator import completion_tokens, generator_open
 from training.algorithms.run_dir import Result, RunDir
 from training.algorithms.sample.loop import Sample, sample_record
-from training.algorithms.sample.prompts import prompt_chunks, prompts_read
+from training.algorithms.sample.prompts import leave_if_asked, prompt_chunks, prompts_read
 from training.algorithms.scoring import closed_completions, scores
 from training.algorithms.seeds import seed_mix
 from training.algorithms.selection import best_index, best_of_n_kl, expected_best_of
@@ -60,12 +60,14 @@ def _choose_all(
     def write(folder: Path) -> None:
         (folder / "chosen.json").write_text(json.dumps(chosen), encoding="utf-8")
 
-    for rows in prompt_chunks(prompts, config.batch_rows // config.num_samples, len(chosen)):
-        chosen += choose_chunk(generator, reward, tokenizer, prompts, rows, config, run_dir.seed)
+    for rows in prompt_chunks(prompts, config.batch_rows, config.num_samples, len(chosen)):
+        chosen += choose_chunk(
+            generator, reward, tokenizer, prompts, rows, config, run_dir.seed,
+            leave_if_asked(run_dir),
+        )  # fmt: skip
         run_dir.progress_write(len(chosen), len(prompts), "prompts answered")
         run_dir.state_save(write)
-        if run_dir.stop_requested:
-            raise RunStopped
+        leave_if_asked(run_dir)(len(chosen))
     return chosen
 
 
@@ -77,6 +79,7 @@ def choose_chunk(
     rows: Sequence[int],
     config: BestOfNConfig,
     seed: int,
+    on_batch: Callable[[int], None] | None = None,
 ) -> list[Chosen]:
     """The best of n samples of each of some prompts, given by their rows.
 
@@ -89,6 +92,7 @@ def choose_chunk(
         [seed_mix(seed, "best_of_n", prompts[row].prompt_id, slot) for row, slot in slots],
         temperature=config.temperature,
         max_new_tokens=config.max_new_tokens,
+        on_batch=on_batch,
     )
     # 2. their scores, each text ended by EOS as in the reward model's training
     token_lists = [completion_tokens(tokenizer, completion) for completion in completions]

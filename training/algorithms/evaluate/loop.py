@@ -28,6 +28,7 @@ from training.algorithms.logprobs import completion_logprobs
 from training.algorithms.ranking_losses import Ties
 from training.algorithms.records import Completion, Prompt, RankedCompletions, Sequences
 from training.algorithms.run_dir import Result, RunDir
+from training.algorithms.sample.prompts import leave_if_asked
 from training.algorithms.scoring import (
     closed_completions,
     ranking_report,
@@ -122,6 +123,7 @@ def _policies_measure(
             temperature=config.temperature,
             max_new_tokens=config.max_new_tokens,
             batch_rows=config.batch_rows,
+            on_batch=leave_if_asked(run_dir),  # an evaluation starts over
         )
         for prompt, completion in zip(asked, completions[role], strict=True):
             samples.append(

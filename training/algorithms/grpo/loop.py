@@ -48,7 +48,7 @@ def _train(grpo: PolicyRun, config: GRPOConfig) -> TrainingLoop:
         beta = loop.memory["kl_coefficient"]
         # 1. sample and score
         prompts = step_prompts(grpo.prompts, seed, step, config.num_prompts, "grpo")
-        rollout = rollout_collect(actors, prompts, config, seed, step)
+        rollout = rollout_collect(actors, prompts, config, seed, step, loop.pause)
         # 2. scores normalized within each prompt
         scores = penalized_scores(rollout, config)
         advantages = group_advantages(scores, rollout.group_size, config.advantage_scale)

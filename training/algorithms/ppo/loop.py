@@ -68,7 +68,7 @@ def _train(
         beta = loop.memory["kl_coefficient"]
         # 1. sample and score
         prompts = step_prompts(ppo.prompts, seed, step, config.num_prompts, "ppo")
-        rollout = rollout_collect(actors, prompts, config, seed, step)
+        rollout = rollout_collect(actors, prompts, config, seed, step, loop.pause)
         # 2. rewards, values, advantages
         values = values_measure(value, rollout, config, actors.pad_id)
         targets = targets_compute(rollout, values, beta, config)

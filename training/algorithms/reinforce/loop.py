@@ -48,7 +48,7 @@ def _train(reinforce: PolicyRun, config: ReinforceConfig) -> TrainingLoop:
         beta = loop.memory["kl_coefficient"]
         # 1. sample and score
         prompts = step_prompts(reinforce.prompts, seed, step, config.num_prompts, "reinforce")
-        rollout = rollout_collect(actors, prompts, config, seed, step)
+        rollout = rollout_collect(actors, prompts, config, seed, step, loop.pause)
         # 2. returns that follow each token, less the baseline
         scores = penalized_scores(rollout, config)
         rewards = token_rewards(

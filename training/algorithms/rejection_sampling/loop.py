@@ -51,7 +51,7 @@ def _train(sampling: PolicyRun, config: RejectionSamplingConfig) -> TrainingLoop
         prompts = step_prompts(
             sampling.prompts, seed, step, config.num_prompts, "rejection_sampling"
         )
-        rollout = rollout_collect(actors, prompts, config, seed, step)
+        rollout = rollout_collect(actors, prompts, config, seed, step, loop.pause)
         scores = penalized_scores(rollout, config)
         metrics = rollout_metrics(rollout, scores)
         step_check(loop, step, metrics, float(scores.mean()), config)

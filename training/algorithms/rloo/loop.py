@@ -51,7 +51,7 @@ def _train(rloo: PolicyRun, config: RLOOConfig) -> TrainingLoop:
         beta = loop.memory["kl_coefficient"]
         # 1. sample and score
         prompts = step_prompts(rloo.prompts, seed, step, config.num_prompts, "rloo")
-        rollout = rollout_collect(actors, prompts, config, seed, step)
+        rollout = rollout_collect(actors, prompts, config, seed, step, loop.pause)
         # 2. R = score - beta * KL of the completion; A = R - mean of the others
         scores = penalized_scores(rollout, config)
         rewards = completion_rewards(rollout, scores, beta)

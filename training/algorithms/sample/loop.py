@@ -5,17 +5,16 @@ tilts the K completions of a prompt away from plain sampling where the policy is
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from training.algorithms.checkpoint_io import tokenizer_load
-from training.algorithms.errors import RunStopped
 from training.algorithms.generator import ChatPrompt, Generator, TextCompletion
 from training.algorithms.local_generator import completion_length, generator_open
 from training.algorithms.run_dir import Result, RunDir
 from training.algorithms.sample import SampleConfig
-from training.algorithms.sample.prompts import prompt_chunks, prompts_read
+from training.algorithms.sample.prompts import leave_if_asked, prompt_chunks, prompts_read
 from training.algorithms.seeds import seed_mix
 
 Sample = dict[str, Any]
@@ -50,13 +49,14 @@ def _sample_all(
         (folder / "samples.json").write_text(json.dumps(samples), encoding="utf-8")
 
     num_done = len(samples) // config.num_completions
-    for rows in prompt_chunks(prompts, config.batch_rows // config.num_completions, num_done):
-        samples += sample_chunk(generator, tokenizer, prompts, rows, config, run_dir.seed)
+    for rows in prompt_chunks(prompts, config.batch_rows, config.num_completions, num_done):
+        samples += sample_chunk(
+            generator, tokenizer, prompts, rows, config, run_dir.seed, leave_if_asked(run_dir)
+        )
         num_done += len(rows)
         run_dir.progress_write(num_done, len(prompts), "prompts sampled")
         run_dir.state_save(write)
-        if run_dir.stop_requested:
-            raise RunStopped
+        leave_if_asked(run_dir)(num_done)
     return samples
 
 
@@ -67,6 +67,7 @@ def sample_chunk(
     rows: Sequence[int],
     config: SampleConfig,
     seed: int,
+    on_batch: Callable[[int], None] | None = None,
 ) -> list[Sample]:
     """The samples of some prompts, given by their rows.
 
@@ -84,6 +85,7 @@ def sample_chunk(
             [seed_mix(seed, "sample", prompts[row].prompt_id, k, attempt) for row, k in wanted],
             temperature=config.temperature,
             max_new_tokens=config.max_new_tokens,
+            on_batch=on_batch,
         )
         chosen.update(zip(wanted, completions, strict=True))
     return [

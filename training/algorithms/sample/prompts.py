@@ -1,10 +1,12 @@
 """The prompts that sampling methods answer, and the order in which they do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from training.algorithms.encoding import prompts_encode, records_require
+from training.algorithms.errors import RunStopped
 from training.algorithms.generator import ChatPrompt
+from training.algorithms.run_dir import RunDir
 
 
 def prompts_read(
@@ -24,12 +26,28 @@ def prompts_read(
     return prompts, dict(encoded.counts)
 
 
-def prompt_chunks(prompts: Sequence[ChatPrompt], size: int, num_done: int) -> Iterator[list[int]]:
+# A chunk is this many batches, so that waiting prompts can take the places of finished ones.
+CHUNK_BATCHES = 4
+
+
+def prompt_chunks(
+    prompts: Sequence[ChatPrompt], batch_rows: int, per_prompt: int, num_done: int
+) -> Iterator[list[int]]:
     """Rows of prompts of similar length, at least one at a time, after the first num_done rows.
 
     A chunk is done whole or not at all, so a resumed run goes on with the chunks of the first.
     """
     order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row].token_ids), row))
-    size = max(1, size)
+    size = max(1, CHUNK_BATCHES * batch_rows // per_prompt)
     for start in range(num_done, len(order), size):
         yield order[start : start + size]
+
+
+def leave_if_asked(run_dir: RunDir) -> Callable[[int], None]:
+    """For a generator's on_batch: raises RunStopped after SIGTERM; the chunk is done again."""
+
+    def check(num_done: int) -> None:
+        if run_dir.stop_requested:
+            raise RunStopped
+
+    return check
