@@ -17,7 +17,7 @@ from tests.factories import (
     ranking_task_make,
 )
 from tests.frontend.loop_rows import LoopRows
-from training.algorithms.calibration import JudgedPair, calibration_report
+from training.algorithms.measuring.calibration import JudgedPair, calibration_report
 from training.choices import SamplePurpose
 from training.models import Run, Sample
 

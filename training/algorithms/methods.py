@@ -12,7 +12,7 @@ from functools import cache
 from typing import Literal
 
 import training.algorithms
-from training.algorithms.learner_config import LearnerConfig
+from training.algorithms.engine.learner_config import LearnerConfig
 
 Stage = Literal["base", "sft", "reward_model", "policy", "evaluate", "sample", "select"]
 

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeVar
 
 from training.algorithms.configs import config_resolve
+from training.algorithms.data.record_checks import SplitCheck
 from training.algorithms.errors import (
     CheckpointInvalid,
     LossNotFinite,
@@ -20,7 +21,6 @@ from training.algorithms.errors import (
     RunFolderInvalid,
     RunLocked,
 )
-from training.algorithms.record_checks import SplitCheck
 
 ConfigT = TypeVar("ConfigT")
 

@@ -21,16 +21,16 @@ from torch.nn.functional import linear_cross_entropy
 from torch.utils.checkpoint import checkpoint
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from training.algorithms.collate import (
+from training.algorithms.kernel.collate import (
     groups_by_length,
     packed_collate,
     rows_packed,
     sequences_collate,
     shared_collate,
 )
-from training.algorithms.logprobs import CHUNK_ELEMENTS, completion_loss, last_hidden
-from training.algorithms.prompt_sharing import shares_pay
-from training.algorithms.token_logprobs import token_logprobs
+from training.algorithms.kernel.logprobs import CHUNK_ELEMENTS, completion_loss, last_hidden
+from training.algorithms.kernel.prompt_sharing import shares_pay
+from training.algorithms.kernel.token_logprobs import token_logprobs
 
 VOCABULARY = 2048
 Candidates = dict[str, Callable[[], Tensor]]

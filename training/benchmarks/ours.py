@@ -143,13 +143,13 @@ def units_timed(spec: Spec, task: Task) -> float:
 
 
 def generate_run(spec: Spec, task: Task, clock: Clock) -> int:
-    """training.algorithms.generation on the same prompts. Returns the tokens of timed batches."""
+    """Our sampler on the same prompts. Returns the tokens of timed batches."""
     import torch
 
-    from training.algorithms.checkpoint_io import policy_load, tokenizer_load
+    from training.algorithms.models.checkpoint_io import policy_load, tokenizer_load
 
     torch.set_num_threads(spec.threads)
-    generate = importlib.import_module("training.algorithms.generation").generate
+    generate = importlib.import_module("training.algorithms.sampling.generation").generate
     tokenizer = tokenizer_load(spec.model)
     model = policy_load(spec.model, tokenizer)
     records = [record for record in spec.records("prompts") for _ in range(task.k)]

@@ -23,7 +23,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from training.algorithms.generation import generate, left_pad
+from training.algorithms.sampling.generation import generate, left_pad
 
 EOS, PAD = 1, 0
 SIZES = {"small": (256, 2, 1911), "medium": (640, 5, 1911), "wide": (256, 2, 32000)}
@@ -76,7 +76,7 @@ def prompts_make(size: str, case: str, num_prompts: int, seed: int) -> list[list
 
 
 def ours(model: Any, prompts: list[list[int]], rows: int, max_new_tokens: int, seed: int) -> int:
-    """Tokens sampled by training.algorithms.generation."""
+    """Tokens sampled by training.algorithms.sampling.generation."""
     completions = generate(
         model,
         prompts,

@@ -133,7 +133,7 @@ def jsonl_read(path: Path) -> list[Record]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-# ---- token ids, exactly as training/algorithms/chat.py makes them
+# ---- token ids, exactly as training/algorithms/data/chat.py makes them
 
 
 def prompt_text(record: Record) -> str:

@@ -18,9 +18,9 @@ from tests.tiny import (
     tiny_model,
     tiny_tokenizer,
 )
+from training.algorithms.engine.learner import Learner
+from training.algorithms.engine.learner_config import LearnerConfig
 from training.algorithms.entry import run_folder
-from training.algorithms.learner import Learner
-from training.algorithms.learner_config import LearnerConfig
 from training.algorithms.run_dir import Hardware
 
 

@@ -3,8 +3,12 @@
 import pytest
 
 from tests.tiny import CHAT_TEMPLATE, chat, tiny_tokenizer
-from training.algorithms.chat import FALLBACK_CHAT_TEMPLATE, prompt_encode, prompt_encode_with_spans
-from training.algorithms.encoding import demonstrations_encode
+from training.algorithms.data.chat import (
+    FALLBACK_CHAT_TEMPLATE,
+    prompt_encode,
+    prompt_encode_with_spans,
+)
+from training.algorithms.data.encoding import demonstrations_encode
 from training.algorithms.errors import RunFolderInvalid
 
 LOOP = "{%% for m in messages %%}%s{%% endfor %%}{%% if add_generation_prompt %%}%s{%% endif %%}"

@@ -9,14 +9,14 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, BertConfig, BertLMHeadModel
 
 from tests.tiny import PAD, demonstration_records, run_folder_make, tiny_checkpoint, tiny_tokenizer
-from training.algorithms.checkpoint_io import (
+from training.algorithms.entry import EXIT_EXPECTED, run_folder
+from training.algorithms.errors import CheckpointInvalid
+from training.algorithms.models.checkpoint_io import (
     policy_load,
     reward_model_from_policy,
     reward_model_load,
     tokenizer_load,
 )
-from training.algorithms.entry import EXIT_EXPECTED, run_folder
-from training.algorithms.errors import CheckpointInvalid
 
 LOADERS = (policy_load, reward_model_load, reward_model_from_policy)
 

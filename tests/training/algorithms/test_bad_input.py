@@ -3,7 +3,7 @@
 import pytest
 
 from tests.tiny import chat, run_folder_make, tiny_tokenizer
-from training.algorithms.encoding import (
+from training.algorithms.data.encoding import (
     data_metrics,
     demonstrations_encode,
     prompts_encode,
@@ -12,8 +12,8 @@ from training.algorithms.encoding import (
     records_require,
     texts_encode,
 )
+from training.algorithms.data.record_checks import SplitCheck
 from training.algorithms.errors import DataTooSmall, RunFolderInvalid
-from training.algorithms.record_checks import SplitCheck
 from training.algorithms.run_dir import RunDir
 
 RANKING = {

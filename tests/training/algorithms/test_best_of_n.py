@@ -10,19 +10,19 @@ import torch
 from tests.tiny import chat, prompt_records, run_folder_make, tiny_checkpoint
 from tests.training.algorithms.conftest import metrics_read, result_read
 from tests.training.algorithms.test_encoder_decoder import t5_make
-from training.algorithms import selection
 from training.algorithms.best_of_n import BestOfNConfig
 from training.algorithms.best_of_n.loop import choose_chunk, selection_metrics
-from training.algorithms.chat import completion_encode, prompt_encode
-from training.algorithms.checkpoint_io import (
+from training.algorithms.data.chat import completion_encode, prompt_encode
+from training.algorithms.entry import EXIT_EXPECTED, run_folder
+from training.algorithms.formulas import selection
+from training.algorithms.models.checkpoint_io import (
     checkpoint_save,
     reward_model_from_policy,
     reward_model_load,
     tokenizer_load,
 )
-from training.algorithms.entry import EXIT_EXPECTED, run_folder
-from training.algorithms.generator import ChatPrompt, TextCompletion
 from training.algorithms.run_dir import RunDir
+from training.algorithms.sampling.generator import ChatPrompt, TextCompletion
 
 
 def test_the_kl_of_the_best_of_n():

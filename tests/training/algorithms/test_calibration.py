@@ -6,7 +6,7 @@ import random
 import pytest
 from torch import tensor
 
-from training.algorithms.calibration import (
+from training.algorithms.measuring.calibration import (
     JudgedPair,
     accuracy,
     calibration_error,

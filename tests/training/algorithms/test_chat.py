@@ -7,21 +7,21 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from tests.tiny import chat, tiny_checkpoint, tiny_model, tiny_tokenizer
-from training.algorithms.chat import (
+from training.algorithms.configs import ConfigError
+from training.algorithms.data.chat import (
     FALLBACK_CHAT_TEMPLATE,
     completion_decode,
     completion_encode,
     prompt_encode,
 )
-from training.algorithms.checkpoint_io import policy_load, tokenizer_load
-from training.algorithms.configs import ConfigError
-from training.algorithms.encoding import (
+from training.algorithms.data.encoding import (
     demonstrations_encode,
     prompt_limit,
     prompts_encode,
     rankings_encode,
 )
 from training.algorithms.errors import CheckpointInvalid, RunFolderInvalid
+from training.algorithms.models.checkpoint_io import policy_load, tokenizer_load
 
 USER, ASSISTANT, END = 258, 259, 257
 
@@ -56,7 +56,7 @@ def test_special_tokens_spelled_out_in_text_stay_text(tokenizer):
 def test_piecewise_encoding_equals_the_plain_one(tokenizer, monkeypatch):
     messages = [*chat("one"), {"role": "assistant", "content": "two"}, *chat("three")]
     plain = prompt_encode(tokenizer, messages)
-    monkeypatch.setattr("training.algorithms.chat._names_special_token", lambda *_: True)
+    monkeypatch.setattr("training.algorithms.data.chat._names_special_token", lambda *_: True)
     assert prompt_encode(tokenizer, messages) == plain
 
 

@@ -16,7 +16,7 @@ from tests.training.algorithms.conftest import folder_for, learner, metrics_read
 from training.algorithms.dpo.loop import batch_learn, ranking_totals
 from training.algorithms.dpo.pairs import Objective, pair_means
 from training.algorithms.entry import run_folder
-from training.algorithms.preference_losses import dpo_losses, ipo_losses
+from training.algorithms.formulas.preference_losses import dpo_losses, ipo_losses
 from training.algorithms.records import RankedCompletions
 
 PAD = 256

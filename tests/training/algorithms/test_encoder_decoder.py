@@ -22,21 +22,21 @@ from tests.tiny import (
     tiny_tokenizer,
 )
 from tests.training.algorithms.conftest import metrics_read, result_read
-from training.algorithms.adapters import adapter_add
-from training.algorithms.chat import prompt_encode
-from training.algorithms.checkpoint_io import (
+from training.algorithms.data.chat import prompt_encode
+from training.algorithms.engine.adapters import adapter_add
+from training.algorithms.entry import EXIT_EXPECTED, run_folder
+from training.algorithms.errors import CheckpointInvalid
+from training.algorithms.kernel.collate import packed_collate, sequences_collate
+from training.algorithms.kernel.logprobs import completion_logprobs, head_logits
+from training.algorithms.models.checkpoint_io import (
     checkpoint_save,
     policy_load,
     reward_model_from_policy,
     reward_model_load,
     tokenizer_load,
 )
-from training.algorithms.collate import packed_collate, sequences_collate
-from training.algorithms.encoder_decoder import completion_hidden, require_decoder_only
-from training.algorithms.entry import EXIT_EXPECTED, run_folder
-from training.algorithms.errors import CheckpointInvalid
-from training.algorithms.logprobs import completion_logprobs, head_logits
-from training.algorithms.scalar_model import head_initialize, reward_bias, sequence_scores
+from training.algorithms.models.encoder_decoder import completion_hidden, require_decoder_only
+from training.algorithms.models.scalar_model import head_initialize, reward_bias, sequence_scores
 
 SIZES = {
     "vocab_size": 260,

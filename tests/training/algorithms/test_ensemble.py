@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from training.algorithms.ensemble import (
+from training.algorithms.measuring.ensemble import (
     EnsembleConfig,
     ensemble_fit,
     ensemble_load,

@@ -7,12 +7,12 @@ from torch.testing import assert_close
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from tests.tiny import tiny_model, tiny_tokenizer
-from training.algorithms.checkpoint_io import policy_load, reward_model_from_policy
-from training.algorithms.collate import sequences_collate
 from training.algorithms.errors import CheckpointInvalid
-from training.algorithms.generation import generate
-from training.algorithms.logprobs import completion_logprobs
-from training.algorithms.scalar_model import sequence_scores
+from training.algorithms.kernel.collate import sequences_collate
+from training.algorithms.kernel.logprobs import completion_logprobs
+from training.algorithms.models.checkpoint_io import policy_load, reward_model_from_policy
+from training.algorithms.models.scalar_model import sequence_scores
+from training.algorithms.sampling.generation import generate
 
 SIZES = {
     "vocab_size": 260,
@@ -89,7 +89,7 @@ def test_reward_models_read_the_last_real_token(location):
 def test_an_unknown_head_is_refused_not_miscomputed(tmp_path, monkeypatch):
     tiny_model().save_pretrained(tmp_path)
     monkeypatch.setattr(
-        "training.algorithms.checkpoint_trials.head_logits",
+        "training.algorithms.models.checkpoint_trials.head_logits",
         lambda model, hidden: 2 * model.get_output_embeddings()(hidden),
     )
     with pytest.raises(CheckpointInvalid, match="changes its logits"):

@@ -7,9 +7,9 @@ import torch
 from torch import tensor
 from torch.testing import assert_close
 
-from training.algorithms.advantages import gae, token_rewards
-from training.algorithms.kl import k1, k3, kl_coefficient_next, sequence_kl
-from training.algorithms.masking import (
+from training.algorithms.formulas.advantages import gae, token_rewards
+from training.algorithms.formulas.kl import k1, k3, kl_coefficient_next, sequence_kl
+from training.algorithms.formulas.masking import (
     lengths_to_mask,
     masked_mean,
     masked_sum,

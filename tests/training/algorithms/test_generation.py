@@ -9,8 +9,8 @@ from torch.testing import assert_close
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from tests.tiny import tiny_model
-from training.algorithms.generation import generate, left_pad, sample_tokens
-from training.algorithms.kv_cache import ROOM, GrowingLayer, cache_make
+from training.algorithms.sampling.generation import generate, left_pad, sample_tokens
+from training.algorithms.sampling.kv_cache import ROOM, GrowingLayer, cache_make
 
 EOS, PAD = 257, 256
 

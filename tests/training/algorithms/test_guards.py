@@ -6,7 +6,7 @@ import random
 import pytest
 
 from training.algorithms.errors import TrainingHalted
-from training.algorithms.guards import SIGNIFICANT, WINDOW, history_add, run_check, slope_t
+from training.algorithms.policy.guards import SIGNIFICANT, WINDOW, history_add, run_check, slope_t
 
 
 def _history(kl, score, objective):

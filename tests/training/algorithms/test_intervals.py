@@ -4,7 +4,11 @@ import math
 
 import pytest
 
-from training.algorithms.intervals import effective_trials, mean_and_error, wilson_interval
+from training.algorithms.measuring.intervals import (
+    effective_trials,
+    mean_and_error,
+    wilson_interval,
+)
 
 
 def test_wilson_interval_of_a_known_case():

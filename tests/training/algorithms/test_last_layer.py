@@ -6,10 +6,10 @@ from torch.testing import assert_close
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from tests.training.algorithms.conftest import learner
-from training.algorithms import last_layer
-from training.algorithms.collate import packed_collate, sequences_collate, shared_collate
-from training.algorithms.logprobs import completion_logprobs
-from training.algorithms.scalar_model import sequence_scores, token_values
+from training.algorithms.kernel import last_layer
+from training.algorithms.kernel.collate import packed_collate, sequences_collate, shared_collate
+from training.algorithms.kernel.logprobs import completion_logprobs
+from training.algorithms.models.scalar_model import sequence_scores, token_values
 
 SIZES = {
     "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,

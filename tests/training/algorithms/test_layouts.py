@@ -7,21 +7,21 @@ from torch.testing import assert_close
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from tests.training.algorithms.test_families import FAMILIES, SIZES
-from training.algorithms.collate import (
+from training.algorithms.kernel.collate import (
     packed_collate,
     rows_packed,
     sequences_collate,
     shared_collate,
 )
-from training.algorithms.logprobs import completion_hidden, completion_logprobs, last_hidden
-from training.algorithms.prompt_sharing import (
+from training.algorithms.kernel.logprobs import completion_hidden, completion_logprobs, last_hidden
+from training.algorithms.kernel.prompt_sharing import (
     can_pack_rows,
     can_share_prompts,
     groups_collate,
     prompt_groups,
     shares_pay,
 )
-from training.algorithms.scalar_model import sequence_scores, token_values
+from training.algorithms.models.scalar_model import sequence_scores, token_values
 
 PROMPTS = [[65, 66, 67, 68, 69], [70], [71, 72, 73]]
 COMPLETIONS = [

@@ -9,11 +9,11 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from tests.tiny import tiny_checkpoint, tiny_model, tiny_tokenizer
 from tests.training.algorithms.conftest import folder_for, learner, result_read
-from training.algorithms.checkpoint_io import policy_load
+from training.algorithms.engine.learner import Learner
+from training.algorithms.engine.learner_config import LearnerConfig
 from training.algorithms.entry import run_folder
 from training.algorithms.errors import LossNotFinite
-from training.algorithms.learner import Learner
-from training.algorithms.learner_config import LearnerConfig
+from training.algorithms.models.checkpoint_io import policy_load
 from training.algorithms.records import Demonstration
 from training.algorithms.run_dir import Hardware
 from training.algorithms.sft.loop import batch_learn

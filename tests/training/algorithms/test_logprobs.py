@@ -6,8 +6,8 @@ from torch import tensor
 from torch.testing import assert_close
 
 from tests.tiny import tiny_model
-from training.algorithms.collate import groups_by_length, sequences_collate
-from training.algorithms.logprobs import (
+from training.algorithms.kernel.collate import groups_by_length, sequences_collate
+from training.algorithms.kernel.logprobs import (
     completion_hidden,
     completion_logprobs,
     completion_loss,

@@ -7,10 +7,10 @@ import torch
 from torch import tensor
 from torch.testing import assert_close
 
-from training.algorithms.advantages import gae
-from training.algorithms.collate import sequences_collate
-from training.algorithms.logprobs import completion_logprobs
-from training.algorithms.policy_losses import ppo_policy_loss, ppo_value_loss
+from training.algorithms.formulas.advantages import gae
+from training.algorithms.formulas.policy_losses import ppo_policy_loss, ppo_value_loss
+from training.algorithms.kernel.collate import sequences_collate
+from training.algorithms.kernel.logprobs import completion_logprobs
 
 
 def test_policy_loss_by_hand():

@@ -11,32 +11,32 @@ from torch.testing import assert_close
 
 from tests.tiny import chat, prompt_records, run_folder_make
 from tests.training.algorithms.conftest import folder_for, learner, metrics_read, result_read
-from training.algorithms.advantages import (
+from training.algorithms.configs import ConfigError, config_resolve
+from training.algorithms.entry import run_folder
+from training.algorithms.errors import LossNotFinite
+from training.algorithms.formulas.advantages import (
     gae,
     group_advantages,
     returns_to_go,
     rloo_advantages,
 )
-from training.algorithms.collate import sequences_collate
-from training.algorithms.configs import ConfigError, config_resolve
-from training.algorithms.entry import run_folder
-from training.algorithms.errors import LossNotFinite
-from training.algorithms.grpo import GRPOConfig
-from training.algorithms.logprobs import completion_logprobs
-from training.algorithms.masking import whiten
-from training.algorithms.policy_losses import (
+from training.algorithms.formulas.masking import whiten
+from training.algorithms.formulas.policy_losses import (
     grpo_loss,
     ppo_policy_loss,
     reinforce_loss,
     sequence_policy_loss,
 )
-from training.algorithms.policy_update import policy_learn
+from training.algorithms.grpo import GRPOConfig
+from training.algorithms.kernel.collate import sequences_collate
+from training.algorithms.kernel.logprobs import completion_logprobs
+from training.algorithms.policy.policy_update import policy_learn
+from training.algorithms.policy.rollouts import Actors, rollout_collect, sweep_rows
 from training.algorithms.records import Rollout
 from training.algorithms.reinforce import ReinforceConfig
 from training.algorithms.reinforce.loop import baseline_next, baseline_value
 from training.algorithms.rejection_sampling.loop import best_rows
 from training.algorithms.rloo import RLOOConfig
-from training.algorithms.rollouts import Actors, rollout_collect, sweep_rows
 
 LENGTHS = [3, 1, 5, 2, 4, 5]
 MASK = torch.arange(5)[None, :] < tensor(LENGTHS)[:, None]

@@ -9,13 +9,19 @@ from torch.testing import assert_close
 
 from tests.tiny import chat, demonstration_records, prompt_records, run_folder_make, tiny_model
 from tests.training.algorithms.conftest import folder_for, learner, metrics_read
-from training.algorithms.chat import prompt_encode
-from training.algorithms.checkpoint_io import policy_load, tokenizer_load
-from training.algorithms.completion_batches import batches_make
 from training.algorithms.configs import config_resolve
+from training.algorithms.data.chat import prompt_encode
+from training.algorithms.engine.learner import Frozen
 from training.algorithms.entry import run_folder
-from training.algorithms.generation import generate
-from training.algorithms.learner import Frozen
+from training.algorithms.models.checkpoint_io import policy_load, tokenizer_load
+from training.algorithms.models.scalar_model import head_initialize
+from training.algorithms.policy.completion_batches import batches_make
+from training.algorithms.policy.rollouts import (
+    Actors,
+    penalized_scores,
+    rollout_measure,
+    step_prompts,
+)
 from training.algorithms.ppo import PPOConfig
 from training.algorithms.ppo.pretraining import texts_accumulate, texts_pick
 from training.algorithms.ppo.update import (
@@ -26,14 +32,8 @@ from training.algorithms.ppo.update import (
     values_measure,
 )
 from training.algorithms.records import Completion, Demonstration
-from training.algorithms.rollouts import (
-    Actors,
-    penalized_scores,
-    rollout_measure,
-    step_prompts,
-)
 from training.algorithms.run_dir import Hardware
-from training.algorithms.scalar_model import head_initialize
+from training.algorithms.sampling.generation import generate
 
 
 def test_the_first_step_has_no_kl_and_every_step_starts_at_ratio_one(chain):

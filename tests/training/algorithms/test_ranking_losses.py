@@ -8,7 +8,7 @@ import torch
 from torch import tensor
 from torch.testing import assert_close
 
-from training.algorithms.ranking_losses import (
+from training.algorithms.formulas.ranking_losses import (
     counted_pairs,
     davidson_gradient,
     num_correct,

@@ -9,9 +9,9 @@ import pytest
 
 from tests.training.algorithms.conftest import folder_for
 from tests.training.algorithms.test_configs import ROOT
-from training.algorithms import generation
 from training.algorithms.entry import run_folder
 from training.algorithms.run_dir import RunDir
+from training.algorithms.sampling import generation
 
 
 class _Death(BaseException):

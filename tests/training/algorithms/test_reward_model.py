@@ -17,11 +17,18 @@ from tests.tiny import (
 from tests.training.algorithms.conftest import learner, metrics_read, result_read
 from tests.training.algorithms.test_encoder_decoder import t5_make
 from tests.training.algorithms.test_resume import _Death, _die_at
-from training.algorithms.checkpoint_io import reward_model_load, tokenizer_load
-from training.algorithms.collate import sequences_collate
-from training.algorithms.encoding import demonstrations_encode, rankings_encode
-from training.algorithms.ensemble import ensemble_load
+from training.algorithms.data.encoding import demonstrations_encode, rankings_encode
 from training.algorithms.entry import run_folder
+from training.algorithms.kernel.collate import sequences_collate
+from training.algorithms.measuring.ensemble import ensemble_load
+from training.algorithms.measuring.scoring import (
+    batch_scores,
+    ranking_report,
+    ranking_scores,
+    scores,
+)
+from training.algorithms.models.checkpoint_io import reward_model_load, tokenizer_load
+from training.algorithms.models.scalar_model import sequence_scores
 from training.algorithms.records import RankedCompletions
 from training.algorithms.reward_model import RewardModelConfig
 from training.algorithms.reward_model.gauge import gauge_of
@@ -32,8 +39,6 @@ from training.algorithms.reward_model.objective import (
     objective_make,
 )
 from training.algorithms.run_dir import RunDir
-from training.algorithms.scalar_model import sequence_scores
-from training.algorithms.scoring import batch_scores, ranking_report, ranking_scores, scores
 
 
 def _loaded(folder):

@@ -9,15 +9,15 @@ from torch.testing import assert_close
 from transformers import AutoModelForSequenceClassification
 
 from tests.tiny import tiny_checkpoint
-from training.algorithms.checkpoint_io import (
+from training.algorithms.errors import CheckpointInvalid
+from training.algorithms.kernel.collate import sequences_collate
+from training.algorithms.measuring.scoring import scores
+from training.algorithms.models.checkpoint_io import (
     checkpoint_save,
     reward_model_from_policy,
     reward_model_load,
 )
-from training.algorithms.collate import sequences_collate
-from training.algorithms.errors import CheckpointInvalid
-from training.algorithms.scalar_model import head_initialize, sequence_scores, token_values
-from training.algorithms.scoring import scores
+from training.algorithms.models.scalar_model import head_initialize, sequence_scores, token_values
 
 PROMPTS = [[65, 66, 67, 68], [70], [71, 72]]
 COMPLETIONS = [[80, 257], [82, 83, 84, 85, 257], [257]]

@@ -8,13 +8,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.tiny import chat, prompt_records, run_folder_make, tiny_checkpoint
-from training.algorithms import server_generator
 from training.algorithms.configs import ConfigError, config_resolve
 from training.algorithms.entry import EXIT_EXPECTED, run_folder
 from training.algorithms.errors import GenerationFailed
-from training.algorithms.generator import ChatPrompt, TextCompletion
 from training.algorithms.sample import SampleConfig
-from training.algorithms.server_generator import SEED_MASK, server_open
+from training.algorithms.sampling import server_generator
+from training.algorithms.sampling.generator import ChatPrompt, TextCompletion
+from training.algorithms.sampling.server_generator import SEED_MASK, server_open
 
 
 def good(text="fine", finish="stop", tokens=3):

@@ -11,7 +11,7 @@ from transformers import AutoModelForSeq2SeqLM
 from tests.tiny import chat, demonstration_records, run_folder_make, tiny_tokenizer
 from tests.training.algorithms.conftest import folder_for, learner, metrics_read, result_read
 from tests.training.algorithms.test_dpo import tiny_t5
-from training.algorithms.encoding import demonstrations_encode
+from training.algorithms.data.encoding import demonstrations_encode
 from training.algorithms.entry import run_folder
 from training.algorithms.records import Demonstration
 from training.algorithms.sft.batches import (

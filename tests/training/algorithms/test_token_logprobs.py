@@ -7,10 +7,10 @@ import torch
 from torch.testing import assert_close
 
 from tests.tiny import tiny_model
-from training.algorithms import token_logprobs as module
-from training.algorithms.collate import sequences_collate
-from training.algorithms.logprobs import completion_logprobs, completion_loss, plain_head
-from training.algorithms.token_logprobs import token_logprobs
+from training.algorithms.kernel import token_logprobs as module
+from training.algorithms.kernel.collate import sequences_collate
+from training.algorithms.kernel.logprobs import completion_logprobs, completion_loss, plain_head
+from training.algorithms.kernel.token_logprobs import token_logprobs
 
 N, D, V = 7, 5, 11
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, tensor
 from torch.testing import assert_close
 
-from training.algorithms.preference_losses import (
+from training.algorithms.formulas.preference_losses import (
     dpo_losses,
     ipo_losses,
     kto_baseline,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from training.algorithms.chat import completion_encode, prompt_encode
+from training.algorithms.data.chat import completion_encode, prompt_encode
 from training.benchmarks.tasks import MODELS, TASKS, tasks_pick
 from training.benchmarks.workload import (
     SPECIAL,

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from training.algorithms.best_of_n import BestOfNConfig
-from training.algorithms.checkpoint_io import reward_model_load, tokenizer_load
 from training.algorithms.errors import LossNotFinite
-from training.algorithms.generator import ChatPrompt, Generator
-from training.algorithms.local_generator import completion_tokens, generator_open
+from training.algorithms.formulas.selection import best_index, best_of_n_kl, expected_best_of
+from training.algorithms.measuring.scoring import closed_completions, scores
+from training.algorithms.models.checkpoint_io import reward_model_load, tokenizer_load
 from training.algorithms.run_dir import Result, RunDir
 from training.algorithms.sample.loop import Sample, sample_record
 from training.algorithms.sample.prompts import leave_if_asked, prompt_chunks, prompts_read
-from training.algorithms.scoring import closed_completions, scores
+from training.algorithms.sampling.generator import ChatPrompt, Generator
+from training.algorithms.sampling.local_generator import completion_tokens, generator_open
 from training.algorithms.seeds import seed_mix
-from training.algorithms.selection import best_index, best_of_n_kl, expected_best_of
 
 Chosen = dict[str, Any]
 """{"sample": the best one's line of samples.jsonl, "scores": those of all n samples in order}"""

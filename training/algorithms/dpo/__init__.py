@@ -8,7 +8,7 @@ from training.algorithms.configs import (
     require_at_least_one,
     require_positive,
 )
-from training.algorithms.learner_config import LearnerConfig, learner_config_validate
+from training.algorithms.engine.learner_config import LearnerConfig, learner_config_validate
 from training.algorithms.methods import Method
 
 

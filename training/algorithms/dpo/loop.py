@@ -13,19 +13,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.algorithms.checkpoint_io import context_length, policy_load, tokenizer_load
-from training.algorithms.completion_totals import all_totals, completion_totals, token_batches
+from training.algorithms.data.encoding import data_metrics, rankings_encode, records_require
 from training.algorithms.dpo import DPOConfig, PairConfig
 from training.algorithms.dpo.pairs import Objective, pair_means, pair_sums, with_preference
-from training.algorithms.encoding import data_metrics, rankings_encode, records_require
+from training.algorithms.engine.learner import Learner
+from training.algorithms.engine.optimization import warmup_rate
+from training.algorithms.engine.training_loop import TrainingLoop
 from training.algorithms.errors import TrainingHalted
-from training.algorithms.learner import Learner
-from training.algorithms.optimization import warmup_rate
-from training.algorithms.preference_losses import dpo_losses, ranking_pairs
+from training.algorithms.formulas.preference_losses import dpo_losses, ranking_pairs
+from training.algorithms.kernel.completion_totals import (
+    all_totals,
+    completion_totals,
+    token_batches,
+)
+from training.algorithms.models.checkpoint_io import context_length, policy_load, tokenizer_load
 from training.algorithms.records import RankedCompletions
 from training.algorithms.run_dir import Result, RunDir
 from training.algorithms.seeds import permutation, seed_mix
-from training.algorithms.training_loop import TrainingLoop
 
 
 def run(run_dir: RunDir) -> Result:

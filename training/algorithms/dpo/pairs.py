@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import hardshrink
 
-from training.algorithms.preference_losses import ranking_pairs
+from training.algorithms.formulas.preference_losses import ranking_pairs
 from training.algorithms.records import RankedCompletions
 
 

@@ -9,11 +9,8 @@ from typing import Any
 
 import torch
 
-from training.algorithms.calibration import calibration_report, judged_pairs
-from training.algorithms.chat import completion_decode
-from training.algorithms.checkpoint_io import policy_load, reward_model_load, tokenizer_load
-from training.algorithms.encoder_decoder import require_decoder_only
-from training.algorithms.encoding import (
+from training.algorithms.data.chat import completion_decode
+from training.algorithms.data.encoding import (
     data_metrics,
     prompt_limit,
     prompts_encode,
@@ -21,21 +18,24 @@ from training.algorithms.encoding import (
 )
 from training.algorithms.errors import DataTooSmall
 from training.algorithms.evaluate import EvaluateConfig
-from training.algorithms.generation import generate
-from training.algorithms.intervals import mean_and_error
-from training.algorithms.kl import sequence_kl
-from training.algorithms.logprobs import completion_logprobs
-from training.algorithms.ranking_losses import Ties
-from training.algorithms.records import Completion, Prompt, RankedCompletions, Sequences
-from training.algorithms.run_dir import Result, RunDir
-from training.algorithms.sample.prompts import leave_if_asked
-from training.algorithms.scoring import (
+from training.algorithms.formulas.kl import sequence_kl
+from training.algorithms.formulas.ranking_losses import Ties
+from training.algorithms.kernel.logprobs import completion_logprobs
+from training.algorithms.measuring.calibration import calibration_report, judged_pairs
+from training.algorithms.measuring.intervals import mean_and_error
+from training.algorithms.measuring.scoring import (
     closed_completions,
     ranking_report,
     ranking_scores,
     scores,
     tokenwise,
 )
+from training.algorithms.models.checkpoint_io import policy_load, reward_model_load, tokenizer_load
+from training.algorithms.models.encoder_decoder import require_decoder_only
+from training.algorithms.records import Completion, Prompt, RankedCompletions, Sequences
+from training.algorithms.run_dir import Result, RunDir
+from training.algorithms.sample.prompts import leave_if_asked
+from training.algorithms.sampling.generation import generate
 from training.algorithms.seeds import seed_mix
 
 ROLES = ("policy", "reference")

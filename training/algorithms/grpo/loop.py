@@ -2,14 +2,15 @@
 
 from torch import Tensor
 
-from training.algorithms.advantages import group_advantages
-from training.algorithms.completion_batches import CompletionBatch
+from training.algorithms.engine.optimization import linear_rate
+from training.algorithms.engine.training_loop import TrainingLoop
+from training.algorithms.formulas.advantages import group_advantages
+from training.algorithms.formulas.kl import k3
+from training.algorithms.formulas.masking import masked_sum
+from training.algorithms.formulas.policy_losses import grpo_loss
 from training.algorithms.grpo import GRPOConfig
-from training.algorithms.kl import k3
-from training.algorithms.masking import masked_sum
-from training.algorithms.optimization import linear_rate
-from training.algorithms.policy_losses import grpo_loss
-from training.algorithms.policy_run import (
+from training.algorithms.policy.completion_batches import CompletionBatch
+from training.algorithms.policy.policy_run import (
     PolicyRun,
     kl_adapt,
     policy_memory,
@@ -17,16 +18,15 @@ from training.algorithms.policy_run import (
     policy_run_open,
     step_check,
 )
-from training.algorithms.policy_update import TokenLoss, policy_learn, self_check
-from training.algorithms.records import Rollout
-from training.algorithms.rollouts import (
+from training.algorithms.policy.policy_update import TokenLoss, policy_learn, self_check
+from training.algorithms.policy.rollouts import (
     penalized_scores,
     rollout_collect,
     rollout_metrics,
     step_prompts,
 )
+from training.algorithms.records import Rollout
 from training.algorithms.run_dir import Result, RunDir
-from training.algorithms.training_loop import TrainingLoop
 
 
 def run(run_dir: RunDir) -> Result:

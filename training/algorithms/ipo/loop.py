@@ -4,8 +4,8 @@ from functools import partial
 
 from training.algorithms.dpo.loop import pairs_run
 from training.algorithms.dpo.pairs import Objective
+from training.algorithms.formulas.preference_losses import ipo_losses
 from training.algorithms.ipo import IPOConfig
-from training.algorithms.preference_losses import ipo_losses
 from training.algorithms.run_dir import Result, RunDir
 
 

@@ -13,9 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.algorithms.checkpoint_io import context_length, policy_load, tokenizer_load
-from training.algorithms.completion_totals import completion_totals, token_batches
-from training.algorithms.encoding import data_metrics, ratings_encode, records_require
+from training.algorithms.data.encoding import data_metrics, ratings_encode, records_require
+from training.algorithms.engine.learner import Learner
+from training.algorithms.engine.optimization import warmup_rate
+from training.algorithms.engine.training_loop import TrainingLoop
+from training.algorithms.formulas.preference_losses import kto_baseline
+from training.algorithms.kernel.completion_totals import completion_totals, token_batches
 from training.algorithms.kto import KTOConfig
 from training.algorithms.kto.ratings import (
     Measure,
@@ -24,13 +27,10 @@ from training.algorithms.kto.ratings import (
     class_means,
     rating_sums,
 )
-from training.algorithms.learner import Learner
-from training.algorithms.optimization import warmup_rate
-from training.algorithms.preference_losses import kto_baseline
+from training.algorithms.models.checkpoint_io import context_length, policy_load, tokenizer_load
 from training.algorithms.records import Rating
 from training.algorithms.run_dir import Result, RunDir
 from training.algorithms.seeds import permutation, seed_mix
-from training.algorithms.training_loop import TrainingLoop
 
 
 def run(run_dir: RunDir) -> Result:

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.algorithms.completion_totals import all_totals
 from training.algorithms.errors import DataTooSmall
+from training.algorithms.formulas.preference_losses import kto_losses
+from training.algorithms.kernel.completion_totals import all_totals
 from training.algorithms.kto import KTOConfig
-from training.algorithms.preference_losses import kto_losses
 from training.algorithms.records import Rating
 
 # n_D w_D / (n_U w_U) should lie here: Ethayarajh et al. 2024, eq. 8.

@@ -14,7 +14,7 @@ from training.algorithms.configs import (
     require_positive,
 )
 from training.algorithms.methods import Method
-from training.algorithms.policy_config import PolicyConfig, policy_config_validate
+from training.algorithms.policy.policy_config import PolicyConfig, policy_config_validate
 
 
 @dataclass(frozen=True, slots=True)

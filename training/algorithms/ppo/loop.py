@@ -6,11 +6,12 @@ policy's gradient includes a pretraining loss (PPO-ptx).
 
 from collections.abc import Sequence
 
-from training.algorithms.checkpoint_io import tokenizer_load
-from training.algorithms.learner import Learner
-from training.algorithms.masking import masked_sum
-from training.algorithms.optimization import linear_rate
-from training.algorithms.policy_run import (
+from training.algorithms.engine.learner import Learner
+from training.algorithms.engine.optimization import linear_rate
+from training.algorithms.engine.training_loop import TrainingLoop
+from training.algorithms.formulas.masking import masked_sum
+from training.algorithms.models.checkpoint_io import tokenizer_load
+from training.algorithms.policy.policy_run import (
     PolicyRun,
     kl_adapt,
     policy_memory,
@@ -19,7 +20,13 @@ from training.algorithms.policy_run import (
     reward_load,
     step_check,
 )
-from training.algorithms.policy_update import self_check
+from training.algorithms.policy.policy_update import self_check
+from training.algorithms.policy.rollouts import (
+    penalized_scores,
+    rollout_collect,
+    rollout_metrics,
+    step_prompts,
+)
 from training.algorithms.ppo import PPOConfig
 from training.algorithms.ppo.pretraining import texts_load
 from training.algorithms.ppo.update import (
@@ -30,15 +37,8 @@ from training.algorithms.ppo.update import (
     values_measure,
 )
 from training.algorithms.records import Demonstration
-from training.algorithms.rollouts import (
-    penalized_scores,
-    rollout_collect,
-    rollout_metrics,
-    step_prompts,
-)
 from training.algorithms.run_dir import Result, RunDir
 from training.algorithms.seeds import seed_mix
-from training.algorithms.training_loop import TrainingLoop
 
 
 def run(run_dir: RunDir) -> Result:

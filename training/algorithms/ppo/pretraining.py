@@ -9,15 +9,15 @@ from typing import Any
 
 from torch import Tensor
 
-from training.algorithms.checkpoint_io import context_length, device_pick
-from training.algorithms.collate import groups_by_length, sequences_collate
-from training.algorithms.encoding import demonstrations_encode, texts_encode
+from training.algorithms.data.encoding import demonstrations_encode, texts_encode
+from training.algorithms.engine.learner import Learner
 from training.algorithms.errors import DataTooSmall
-from training.algorithms.learner import Learner
-from training.algorithms.logprobs import completion_loss
+from training.algorithms.kernel.collate import groups_by_length, sequences_collate
+from training.algorithms.kernel.logprobs import completion_loss
+from training.algorithms.models.checkpoint_io import context_length, device_pick
+from training.algorithms.policy.rollouts import sweep_rows
 from training.algorithms.ppo import PPOConfig
 from training.algorithms.records import Demonstration
-from training.algorithms.rollouts import sweep_rows
 from training.algorithms.run_dir import RunDir
 
 

@@ -6,17 +6,17 @@ from typing import Any
 
 from torch import Tensor
 
-from training.algorithms.advantages import gae, token_rewards
-from training.algorithms.completion_batches import CompletionBatch, batches_measure
-from training.algorithms.learner import Learner
-from training.algorithms.masking import masked_mean, masked_variance, masked_whiten
-from training.algorithms.policy_losses import ppo_policy_loss, ppo_value_loss
-from training.algorithms.policy_update import UpdateTally, policy_accumulate, rollout_batches
+from training.algorithms.engine.learner import Learner
+from training.algorithms.formulas.advantages import gae, token_rewards
+from training.algorithms.formulas.masking import masked_mean, masked_variance, masked_whiten
+from training.algorithms.formulas.policy_losses import ppo_policy_loss, ppo_value_loss
+from training.algorithms.models.scalar_model import token_values
+from training.algorithms.policy.completion_batches import CompletionBatch, batches_measure
+from training.algorithms.policy.policy_update import UpdateTally, policy_accumulate, rollout_batches
+from training.algorithms.policy.rollouts import penalized_scores
 from training.algorithms.ppo import PPOConfig
 from training.algorithms.ppo.pretraining import texts_accumulate, texts_pick
 from training.algorithms.records import Demonstration, Rollout, Sequences
-from training.algorithms.rollouts import penalized_scores
-from training.algorithms.scalar_model import token_values
 from training.algorithms.seeds import permutation
 
 

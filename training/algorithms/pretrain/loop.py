@@ -16,14 +16,14 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from training.algorithms.checkpoint_io import checkpoint_save
-from training.algorithms.optimization import cosine_rate, optimizer_step
+from training.algorithms.engine.optimization import cosine_rate, optimizer_step
+from training.algorithms.engine.state import State, state_load, step_finished
+from training.algorithms.models.checkpoint_io import checkpoint_save
 from training.algorithms.pretrain import PretrainConfig
 from training.algorithms.pretrain.corpus import Document, corpus_documents
 from training.algorithms.pretrain.packing import IGNORED, Row, batch_collate, rows_pack
 from training.algorithms.pretrain.tokenizer import tokenizer_train
 from training.algorithms.run_dir import Result, RunDir
-from training.algorithms.state import State, state_load, step_finished
 
 _CHUNK_DOCUMENTS = 500
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from training.algorithms.configs import option, require
 from training.algorithms.methods import Method
-from training.algorithms.policy_config import PolicyConfig, policy_config_validate
+from training.algorithms.policy.policy_config import PolicyConfig, policy_config_validate
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from training.algorithms.configs import option, require_at_least_one
 from training.algorithms.methods import Method
-from training.algorithms.policy_config import (
+from training.algorithms.policy.policy_config import (
     RolloutConfig,
     group_config_validate,
     rollout_config_validate,

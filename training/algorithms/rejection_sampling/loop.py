@@ -4,30 +4,30 @@ Supervised fine-tuning does the rest; there is no KL penalty, and the number of 
 how far the policy goes.
 """
 
+from training.algorithms.engine.learner import Learner
+from training.algorithms.engine.optimization import linear_rate
+from training.algorithms.engine.training_loop import TrainingLoop
 from training.algorithms.errors import TrainingHalted
-from training.algorithms.learner import Learner
-from training.algorithms.optimization import linear_rate
-from training.algorithms.policy_run import (
+from training.algorithms.formulas.selection import best_index, best_of_n_kl
+from training.algorithms.policy.policy_run import (
     PolicyRun,
     policy_memory,
     policy_run_close,
     policy_run_open,
     step_check,
 )
-from training.algorithms.policy_update import self_check
-from training.algorithms.records import Demonstration, Rollout
-from training.algorithms.rejection_sampling import RejectionSamplingConfig
-from training.algorithms.rollouts import (
+from training.algorithms.policy.policy_update import self_check
+from training.algorithms.policy.rollouts import (
     penalized_scores,
     rollout_collect,
     rollout_metrics,
     step_prompts,
 )
+from training.algorithms.records import Demonstration, Rollout
+from training.algorithms.rejection_sampling import RejectionSamplingConfig
 from training.algorithms.run_dir import Result, RunDir
 from training.algorithms.seeds import permutation
-from training.algorithms.selection import best_index, best_of_n_kl
 from training.algorithms.sft.loop import batch_learn
-from training.algorithms.training_loop import TrainingLoop
 
 
 def run(run_dir: RunDir) -> Result:

@@ -10,7 +10,7 @@ from training.algorithms.configs import (
     require_not_negative,
     require_positive,
 )
-from training.algorithms.learner_config import LearnerConfig, learner_config_validate
+from training.algorithms.engine.learner_config import LearnerConfig, learner_config_validate
 from training.algorithms.methods import Method
 
 

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.algorithms.checkpoint_io import context_length, policy_load
-from training.algorithms.generation import generate
-from training.algorithms.learner import Frozen
-from training.algorithms.processes import processes
+from training.algorithms.engine.learner import Frozen
+from training.algorithms.engine.processes import processes
+from training.algorithms.measuring.scoring import closed_completions
+from training.algorithms.models.checkpoint_io import context_length, policy_load
 from training.algorithms.records import Demonstration, RankedCompletions
 from training.algorithms.reward_model import RewardModelConfig
 from training.algorithms.run_dir import RunDir
-from training.algorithms.scoring import closed_completions
+from training.algorithms.sampling.generation import generate
 from training.algorithms.seeds import seed_mix
 
 BATCH_ROWS = 64

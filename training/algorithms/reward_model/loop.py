@@ -13,23 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.algorithms.checkpoint_io import (
-    context_length,
-    reward_model_from_policy,
-    tokenizer_load,
-)
-from training.algorithms.encoder_decoder import require_decoder_only
-from training.algorithms.encoding import (
+from training.algorithms.data.encoding import (
     data_metrics,
     demonstrations_encode,
     rankings_encode,
     records_require,
 )
+from training.algorithms.engine.learner import Learner
+from training.algorithms.engine.optimization import cosine_rate
+from training.algorithms.engine.training_loop import TrainingLoop
 from training.algorithms.errors import DataTooSmall
-from training.algorithms.learner import Learner
-from training.algorithms.optimization import cosine_rate
-from training.algorithms.prompt_sharing import can_share_prompts
-from training.algorithms.ranking_losses import (
+from training.algorithms.formulas.ranking_losses import (
     counted_pairs,
     davidson_gradient,
     num_correct,
@@ -38,6 +32,15 @@ from training.algorithms.ranking_losses import (
     ranking_losses,
     ranking_pairs,
 )
+from training.algorithms.kernel.prompt_sharing import can_share_prompts
+from training.algorithms.measuring.scoring import batch_scores, ranking_batches
+from training.algorithms.models.checkpoint_io import (
+    context_length,
+    reward_model_from_policy,
+    tokenizer_load,
+)
+from training.algorithms.models.encoder_decoder import require_decoder_only
+from training.algorithms.models.scalar_model import head_initialize
 from training.algorithms.records import Demonstration, RankedCompletions
 from training.algorithms.reward_model import RewardModelConfig
 from training.algorithms.reward_model.gauge import anchors_make
@@ -50,10 +53,7 @@ from training.algorithms.reward_model.objective import (
 )
 from training.algorithms.reward_model.report import gauge_set, report_make
 from training.algorithms.run_dir import Result, RunDir
-from training.algorithms.scalar_model import head_initialize
-from training.algorithms.scoring import batch_scores, ranking_batches
 from training.algorithms.seeds import generator_for, permutation, seed_mix
-from training.algorithms.training_loop import TrainingLoop
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,22 +9,22 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from training.algorithms.calibration import calibration_report, judged_pairs
-from training.algorithms.ensemble import (
+from training.algorithms.engine.learner import Learner
+from training.algorithms.engine.processes import processes
+from training.algorithms.formulas.ranking_losses import num_correct, rank_table, ranking_pairs
+from training.algorithms.measuring.calibration import calibration_report, judged_pairs
+from training.algorithms.measuring.ensemble import (
     Ensemble,
     EnsembleConfig,
     ensemble_fit,
     ensemble_save,
     ensemble_scores,
 )
-from training.algorithms.learner import Learner
-from training.algorithms.processes import processes
-from training.algorithms.ranking_losses import num_correct, rank_table, ranking_pairs
+from training.algorithms.measuring.scoring import features, ranking_report, ranking_scores, scores
 from training.algorithms.records import RankedCompletions
 from training.algorithms.reward_model import RewardModelConfig
 from training.algorithms.reward_model.gauge import Anchors, gauge_of
 from training.algorithms.run_dir import RunDir
-from training.algorithms.scoring import features, ranking_report, ranking_scores, scores
 from training.algorithms.seeds import seed_mix
 
 ItemT = TypeVar("ItemT")

@@ -5,13 +5,14 @@ The KL penalty is part of the reward of the whole completion, and one completion
 
 from torch import Tensor
 
-from training.algorithms.advantages import rloo_advantages
-from training.algorithms.completion_batches import CompletionBatch
-from training.algorithms.kl import sequence_kl
-from training.algorithms.masking import whiten
-from training.algorithms.optimization import linear_rate
-from training.algorithms.policy_losses import sequence_policy_loss
-from training.algorithms.policy_run import (
+from training.algorithms.engine.optimization import linear_rate
+from training.algorithms.engine.training_loop import TrainingLoop
+from training.algorithms.formulas.advantages import rloo_advantages
+from training.algorithms.formulas.kl import sequence_kl
+from training.algorithms.formulas.masking import whiten
+from training.algorithms.formulas.policy_losses import sequence_policy_loss
+from training.algorithms.policy.completion_batches import CompletionBatch
+from training.algorithms.policy.policy_run import (
     PolicyRun,
     kl_adapt,
     policy_memory,
@@ -19,17 +20,16 @@ from training.algorithms.policy_run import (
     policy_run_open,
     step_check,
 )
-from training.algorithms.policy_update import TokenLoss, policy_learn, self_check
-from training.algorithms.records import Rollout
-from training.algorithms.rloo import RLOOConfig
-from training.algorithms.rollouts import (
+from training.algorithms.policy.policy_update import TokenLoss, policy_learn, self_check
+from training.algorithms.policy.rollouts import (
     penalized_scores,
     rollout_collect,
     rollout_metrics,
     step_prompts,
 )
+from training.algorithms.records import Rollout
+from training.algorithms.rloo import RLOOConfig
 from training.algorithms.run_dir import Result, RunDir
-from training.algorithms.training_loop import TrainingLoop
 
 
 def run(run_dir: RunDir) -> Result:

@@ -9,7 +9,7 @@ from training.algorithms.configs import (
     require_positive,
 )
 from training.algorithms.methods import Method
-from training.algorithms.server_generator import server_fields_check
+from training.algorithms.sampling.server_generator import server_fields_check
 
 
 @dataclass(frozen=True, slots=True)

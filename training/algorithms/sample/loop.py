@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.algorithms.checkpoint_io import tokenizer_load
-from training.algorithms.generator import ChatPrompt, Generator, TextCompletion
-from training.algorithms.local_generator import completion_length, generator_open
+from training.algorithms.models.checkpoint_io import tokenizer_load
 from training.algorithms.run_dir import Result, RunDir
 from training.algorithms.sample import SampleConfig
 from training.algorithms.sample.prompts import leave_if_asked, prompt_chunks, prompts_read
+from training.algorithms.sampling.generator import ChatPrompt, Generator, TextCompletion
+from training.algorithms.sampling.local_generator import completion_length, generator_open
 from training.algorithms.seeds import seed_mix
 
 Sample = dict[str, Any]

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from training.algorithms.encoding import prompts_encode, records_require
+from training.algorithms.data.encoding import prompts_encode, records_require
 from training.algorithms.errors import RunStopped
-from training.algorithms.generator import ChatPrompt
 from training.algorithms.run_dir import RunDir
+from training.algorithms.sampling.generator import ChatPrompt
 
 
 def prompts_read(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from training.algorithms.configs import option, require_at_least_one
-from training.algorithms.learner_config import LearnerConfig, learner_config_validate
+from training.algorithms.engine.learner_config import LearnerConfig, learner_config_validate
 from training.algorithms.methods import Method
 
 

@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.algorithms.checkpoint_io import device_pick
-from training.algorithms.collate import (
+from training.algorithms.engine.learner import Learner
+from training.algorithms.kernel.collate import (
     groups_by_length,
     packed_collate,
     rows_packed,
     sequences_collate,
 )
-from training.algorithms.learner import Learner
-from training.algorithms.logprobs import completion_loss
+from training.algorithms.kernel.logprobs import completion_loss
+from training.algorithms.models.checkpoint_io import device_pick
 from training.algorithms.records import Demonstration, Sequences
 
 

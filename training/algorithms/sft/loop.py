@@ -8,20 +8,20 @@ demonstrations those are the last.
 import math
 from collections.abc import Sequence
 
-from training.algorithms.checkpoint_io import context_length, policy_load, tokenizer_load
 from training.algorithms.configs import ConfigError
-from training.algorithms.encoder_decoder import is_encoder_decoder
-from training.algorithms.encoding import data_metrics, demonstrations_encode, records_require
-from training.algorithms.learner import Learner
-from training.algorithms.optimization import cosine_rate
-from training.algorithms.prompt_sharing import can_pack_rows
+from training.algorithms.data.encoding import data_metrics, demonstrations_encode, records_require
+from training.algorithms.engine.learner import Learner
+from training.algorithms.engine.optimization import cosine_rate
+from training.algorithms.engine.training_loop import TrainingLoop
+from training.algorithms.kernel.prompt_sharing import can_pack_rows
+from training.algorithms.models.checkpoint_io import context_length, policy_load, tokenizer_load
+from training.algorithms.models.encoder_decoder import is_encoder_decoder
 from training.algorithms.records import Demonstration
 from training.algorithms.run_dir import Result, RunDir
 from training.algorithms.seeds import permutation, seed_mix
 from training.algorithms.sft import SFTConfig
 from training.algorithms.sft.batches import batch_learn, mean_loss, num_learned_tokens
 from training.algorithms.sft.reward_judge import RewardJudge
-from training.algorithms.training_loop import TrainingLoop
 
 __all__ = ["batch_learn", "mean_loss", "run"]
 

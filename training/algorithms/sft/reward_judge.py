@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from training.algorithms.checkpoint_io import reward_model_load
-from training.algorithms.encoder_decoder import require_decoder_only
-from training.algorithms.encoding import prompt_limit
+from training.algorithms.data.encoding import prompt_limit
+from training.algorithms.engine.learner import Frozen, Learner
+from training.algorithms.engine.processes import processes
 from training.algorithms.errors import DataTooSmall
-from training.algorithms.generation import generate
-from training.algorithms.learner import Frozen, Learner
-from training.algorithms.processes import processes
+from training.algorithms.measuring.scoring import closed_completions, scores
+from training.algorithms.models.checkpoint_io import reward_model_load
+from training.algorithms.models.encoder_decoder import require_decoder_only
 from training.algorithms.records import Demonstration
 from training.algorithms.run_dir import RunDir
-from training.algorithms.scoring import closed_completions, scores
+from training.algorithms.sampling.generation import generate
 from training.algorithms.seeds import seed_mix
 from training.algorithms.sft import SFTConfig
 

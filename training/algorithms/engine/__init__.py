@@ -1,0 +1,1 @@
+"""Training as all methods share it: learner, loop, processes, resume state."""

@@ -1,0 +1,92 @@
+"""The loop that every training method shares: resume, steps, metrics, saves, SIGTERM.
+
+    loop = TrainingLoop(run_dir, {"policy": policy}, num_steps, save_every_steps, {"beta": 0.1})
+    for step in loop.steps():
+        ...
+        loop.log(step, {"ppo/policy_loss": loss}, "KL 3.1 nats")
+
+What must survive a kill besides the learners lives in `loop.memory`: plain values and tensors.
+Random draws need no saving: their seeds are functions of names and steps (`seeds`).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from training.algorithms.engine.learner import Learner
+from training.algorithms.engine.processes import processes
+from training.algorithms.engine.state import State, state_load, state_save
+from training.algorithms.errors import RunStopped
+from training.algorithms.run_dir import RunDir
+
+
+class TrainingLoop:
+    """Runs `num_steps` steps of a run, wherever an earlier process left it."""
+
+    def __init__(
+        self,
+        run_dir: RunDir,
+        learners: Mapping[str, Learner],
+        num_steps: int,
+        save_every_steps: int,
+        memory: dict[str, Any] | None = None,
+    ) -> None:
+        self._run_dir, self._learners = run_dir, learners
+        self._num_steps, self._save_every = num_steps, save_every_steps
+        self.memory: dict[str, Any] = dict(memory or {})
+        """Changed freely within a step; a resumed run finds it as it was after the saved step."""
+        self.metrics: dict[str, float] = {}
+        """Of the last finished step, also after a resume."""
+        self._message = ""
+        self._step = 0
+
+    def steps(self) -> Iterator[int]:
+        """Yields 0 .. num_steps - 1, without those that an earlier process has saved."""
+        for step in range(self._resume(), self._num_steps):
+            self._step = step
+            yield step
+            self._finished(step + 1)
+
+    def pause(self) -> None:
+        """Leaves at once when SIGTERM asked for it; for use while a step has changed nothing yet.
+
+        Saves the state as it was before the running step, then raises RunStopped. Several processes
+        leave together at the end of a step only.
+        """
+        if self._run_dir.stop_requested and processes().count == 1:
+            state_save(self._run_dir, self._state(self._step))
+            raise RunStopped
+
+    def log(self, step: int, metrics: Mapping[str, float], message: str = "") -> None:
+        """Writes the metrics of the running step under the number `step` of their x axis.
+
+        Raises LossNotFinite. `message` is for people who watch the progress.
+        """
+        self.metrics, self._message = dict(metrics), message
+        self._run_dir.metrics_write(step, metrics)
+
+    def _resume(self) -> int:
+        state = state_load(self._run_dir)
+        if state is None:
+            return 0
+        for name, learner in self._learners.items():
+            learner.state_restore(state["learners"][name])
+        self.memory, self.metrics = state["memory"], state["metrics"]
+        return int(state["done"])
+
+    def _state(self, done: int) -> State:
+        return {
+            "learners": {name: learner.state() for name, learner in self._learners.items()},
+            "memory": self.memory,
+            "metrics": self.metrics,
+            "done": done,
+        }
+
+    def _finished(self, done: int) -> None:
+        """Saves every few steps, and when SIGTERM asked to stop: then raises RunStopped."""
+        self._run_dir.progress_write(done, self._num_steps, self._message)
+        stop = processes().any(self._run_dir.stop_requested)
+        # Nothing is saved after the last step: the output follows at once.
+        if stop or (done % self._save_every == 0 and done != self._num_steps):
+            state_save(self._run_dir, self._state(done))
+        if stop:
+            raise RunStopped

@@ -1,0 +1,1 @@
+"""Small pure functions on tensors and numbers, each with its source."""

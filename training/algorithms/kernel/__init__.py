@@ -1,0 +1,1 @@
+"""The one forward pass: hidden rows, log-probabilities, shared prompts, packing."""

@@ -1,0 +1,1 @@
+"""Scores, their uncertainty and how far they can be trusted."""

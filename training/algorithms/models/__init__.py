@@ -1,0 +1,1 @@
+"""Checkpoints in and out, what is refused, and what differs between families."""

@@ -1,0 +1,1 @@
+"""What the methods share that sample, score and learn from it."""

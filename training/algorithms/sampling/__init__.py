@@ -1,0 +1,1 @@
+"""Completions from this process or from a server."""
