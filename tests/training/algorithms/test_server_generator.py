@@ -255,7 +255,7 @@ def policy(tmp_path_factory):
 
 
 def _sample_folder(folder, policy, server):
-    config = {"max_new_tokens": 10, "num_completions": 2, "batch_rows": 4}
+    config = {"max_new_tokens": 10, "num_completions": 2, "batch_rows": 1}
     config |= {"server_url": server.url, "server_model": "policy"}
     inputs = {"policy": policy}
     return run_folder_make(folder, "sample", config, inputs, {"prompts": prompt_records(5)})

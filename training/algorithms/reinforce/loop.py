@@ -73,8 +73,9 @@ def _train(reinforce: PolicyRun, config: ReinforceConfig) -> TrainingLoop:
         loop.memory["baseline"] = baseline_next(
             loop.memory["baseline"], float(totals.mean()), config.baseline_decay
         )
-        metrics |= tally.metrics("reinforce", tally.num_tokens)
-        del metrics["reinforce/clip_fraction"]  # nothing is clipped here
+        learned = tally.metrics("reinforce", tally.num_tokens)
+        # Nothing is clipped here.
+        metrics |= {name: learned[name] for name in learned if not name.endswith("/clip_fraction")}
         metrics["reinforce/learning_rate"] = rate
         loop.log(step, metrics, f"KL {kl:.1f} nats")
     return loop
