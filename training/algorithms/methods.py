@@ -7,9 +7,10 @@ such a package. `python -m training.algorithms [NAME ...]` prints the hyperparam
 
 import importlib
 import pkgutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import training.algorithms
 from training.algorithms.engine.learner_config import LearnerConfig
@@ -32,6 +33,8 @@ class Method:
     """Celery queue whose workers run it."""
     inputs: tuple[str, ...] = ()
     """Roles of the checkpoints it reads, e.g. ("reference", "reward_model")."""
+    optional_inputs: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
+    """Roles read only when a field of the config has a value: {role: (field, value)}."""
     data: tuple[str, ...] = ()
     """Files it reads from data/, without ".jsonl"."""
     produces: Literal["policy", "reward_model"] | None = None

@@ -1,9 +1,13 @@
 """Which checkpoint plays which part in a run."""
 
+from typing import Any
+
 from training.algorithms.methods import Method
 from training.choices import CheckpointKind, RoundStep
+from training.errors import ConfigInvalid
 from training.models import Checkpoint, Deployment, LoopSettings, Round, Run
 from training.services.base_model import base_checkpoint_get
+from training.services.configs import run_config
 
 KIND_OF_STAGE = {
     "sft": CheckpointKind.SFT,
@@ -67,7 +71,28 @@ def run_inputs_resolve(
         else:
             checkpoint = reference_checkpoint_get(settings)
         inputs[role] = checkpoint
+    config = run_config(settings, method)
+    for role, (field, value) in method.optional_inputs.items():
+        if config[field] == value:
+            inputs[role] = _newest_of_role(settings, method, role, field, value)
     return inputs
+
+
+def _newest_of_role(
+    settings: LoopSettings, method: Method, role: str, field: str, value: Any
+) -> Checkpoint:
+    """The project's newest checkpoint for an optional role; raises ConfigInvalid without one."""
+    found = Checkpoint.objects.filter(project=settings.project, kind=role).order_by("-pk").first()
+    if found is None:
+        needed = CheckpointKind(role).label.lower()
+        raise ConfigInvalid(
+            f"{method.name}: {field} = {value!r} needs a {needed}, and this project has none yet. "
+            "Choose another value until a round has made one.",
+            field=field,
+            value=value,
+            expectation=f"a project with a {needed}",
+        )
+    return found
 
 
 def deployment_get(project_id: int) -> Deployment | None:

@@ -1,8 +1,11 @@
 """Adapters, precision and recomputation change cost, not what is learned."""
 
+import json
+
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file
 from torch import tensor
 from torch.testing import assert_close
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
@@ -104,6 +107,18 @@ def test_bf16_computes_near_fp32_and_keeps_fp32_weights():
     for expected, parameter in zip(exact.parameters(), rounded.parameters(), strict=True):
         cosine = torch.cosine_similarity(expected.grad.flatten(), parameter.grad.flatten(), dim=0)
         assert cosine > 0.98
+
+
+@pytest.mark.parametrize("method", ["reward_model", "ppo", "grpo", "dpo"])
+def test_methods_run_in_bf16_and_leave_fp32_weights(tmp_path, chain, method):
+    folder = folder_for(method, tmp_path / "run", chain)
+    document = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(document | {"precision": "bf16"}))
+    assert run_folder(method, str(folder)) == 0, (folder / "error.json").read_text()
+    weights = load_file(folder / "output" / "model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+    exact = load_file(getattr(chain, method) / "output" / "model.safetensors")
+    assert any(not torch.equal(weights[name], exact[name]) for name in exact)
 
 
 def test_a_gradient_that_is_not_finite_changes_no_weight():

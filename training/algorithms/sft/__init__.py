@@ -62,6 +62,7 @@ METHOD = Method(
     config=SFTConfig,
     queue="train",
     inputs=("init",),
+    optional_inputs={"reward_model": ("keep", "reward")},
     data=("demonstrations",),
     produces="policy",
 )
