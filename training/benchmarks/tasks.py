@@ -90,6 +90,10 @@ _ONLINE = {
     "max_score": None,
 }  # fmt: skip
 """Of our online methods: a fixed KL penalty, no penalty for what is cut, no halt."""
+_PPO_OURS = _ONLINE | {
+    "minibatch_size": 32, "num_epochs": 4, "value_learning_rate": 1e-4, "missing_eos_penalty": 1.0,
+}  # fmt: skip
+_PPO_TRL = {"kl_coef": _BETA, "num_ppo_epochs": 4, "missing_eos_penalty": 1.0}
 
 _TASKS = (
     Task(
@@ -145,12 +149,12 @@ _TASKS = (
     Task(
         "ppo", "PPO, 4 epochs", "ppo", "completions",
         method="ppo", start="policy", k=1, batch=32, num_steps=4, trl_batch=32,
-        learning_rate=1e-4,
-        ours=_ONLINE | {
-            "minibatch_size": 32, "num_epochs": 4, "value_learning_rate": 1e-4,
-            "missing_eos_penalty": 1.0,
-        },
-        trl={"kl_coef": _BETA, "num_ppo_epochs": 4, "missing_eos_penalty": 1.0},
+        learning_rate=1e-4, ours=_PPO_OURS, trl=_PPO_TRL,
+    ),
+    Task(
+        "ppo_k4", "PPO, 4 epochs, 4 completions a prompt", "ppo", "completions",
+        method="ppo", start="policy", k=4, batch=32, num_steps=4, trl_batch=32,
+        learning_rate=1e-4, ours=_PPO_OURS, trl=_PPO_TRL,
     ),
     Task(
         "sample", "sampling", "generate", "tokens",

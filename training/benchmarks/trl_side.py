@@ -246,7 +246,9 @@ def ppo_run(spec: Spec, task: Task, tokenizer: Any, clock: Clock) -> tuple[Any, 
     from training.benchmarks.side import evaluation_models, reward_model_plain
 
     records = spec.records("prompts")
-    rows = [{"input_ids": prompt_ids(tokenizer, record)} for record in records]
+    rows = [
+        {"input_ids": prompt_ids(tokenizer, record)} for record in records for _ in range(task.k)
+    ]
     extra = {
         "total_episodes": len(rows),
         "response_length": task.max_new_tokens,
