@@ -1,5 +1,6 @@
 """Rows of a loop that has turned, for pages to show: an SFT round, a PPO round, a failed run."""
 
+import math
 import uuid
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from django.utils import timezone
 
 from annotation.models import Project
 from tests.factories import completion_make, prompt_make
+from training.algorithms.measuring.calibration import JudgedPair, calibration_report
 from training.choices import CheckpointKind, RoundStatus, RunStatus, SamplePurpose
 from training.models import (
     Checkpoint,
@@ -47,6 +49,7 @@ class LoopRows:
     sft: Checkpoint
     policy: Checkpoint
     policy_run: Run
+    reward_run: Run
     failed_run: Run
 
 
@@ -62,6 +65,8 @@ def loop_rows_make(project: Project, person: User) -> LoopRows:
     sft_run = run_make(first, "sft", "sft")
     sft = checkpoint_make(sft_run, CheckpointKind.SFT, "zz-sft-secret")
     second = round_make(project, 1, PPO_STEPS, snapshot)
+    report = {"metrics": {}, "data": {"calibration": calibration_report(judged_pairs())}}
+    reward_run = run_make(second, "reward_model", "reward_model", result=report)
     policy_run = run_make(second, "policy", "ppo")
     policy = checkpoint_make(policy_run, CheckpointKind.POLICY, "zz-policy-secret")
     RunParent.objects.create(run=policy_run, checkpoint=sft, role="reference")
@@ -80,7 +85,22 @@ def loop_rows_make(project: Project, person: User) -> LoopRows:
         error_code="loss_not_finite",
         error_text="The loss became NaN at step 3.",
     )
-    return LoopRows(project, sft, policy, policy_run, failed)
+    return LoopRows(project, sft, policy, policy_run, reward_run, failed)
+
+
+def judged_pairs() -> list[JudgedPair]:
+    """120 pairs that a reward model gives 55 to 95 %, and is right on about as often."""
+    pairs = []
+    for index in range(120):
+        probability = 0.55 + 0.1 * (index % 5)
+        is_right = (index * 37 % 100) / 100 < probability
+        odds = math.log(probability / (1 - probability))
+        writers = ("ppo-1", "sft-0") if index % 3 else ("person", "ppo-1")
+        length = (index * 13 % 41) - 20
+        pairs.append(
+            JudgedPair(index // 4, odds if is_right else -odds, length, writers, None, index % 2)
+        )
+    return pairs
 
 
 def round_make(project: Project, number: int, steps: list[str], snapshot: Snapshot) -> Round:

@@ -244,8 +244,8 @@ def whole_site(project: Project, bob: User) -> tuple[LoopRows, list[str]]:
     task = ranking_task_make(project, num_completions=4)
     Completion.objects.filter(tasks=task).update(text="long " * 60 + "x" * 300)
     demonstration_task_make(project)
-    run = f"runs/{rows.policy_run.pk}/"
-    paths = [f"/projects/project/{page}" for page in [*PAGES, run]]
+    runs = [f"runs/{run.pk}/" for run in (rows.policy_run, rows.reward_run)]
+    paths = [f"/projects/project/{page}" for page in [*PAGES, *runs]]
     return rows, ["/", "/account/", "/account/password/", RANK, WRITE, *paths]
 
 

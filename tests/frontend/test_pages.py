@@ -30,6 +30,7 @@ REVIEWER_PAGES = [
     "runs/{policy_run}/",
     "runs/{policy_run}/live/",
     "runs/{policy_run}/curves/",
+    "runs/{reward_run}/",
     "runs/{failed_run}/",
     "checkpoints/",
     "answers/",
@@ -41,7 +42,11 @@ OWN_PAGES = ["/", "/account/", "/account/password/"]
 
 
 def path_of(page: str, rows: LoopRows) -> str:
-    numbers = {"policy_run": rows.policy_run.pk, "failed_run": rows.failed_run.pk}
+    numbers = {
+        "policy_run": rows.policy_run.pk,
+        "reward_run": rows.reward_run.pk,
+        "failed_run": rows.failed_run.pk,
+    }
     return f"/projects/project/{page.format(**numbers)}"
 
 
