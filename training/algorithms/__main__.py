@@ -3,13 +3,15 @@
 import dataclasses
 import sys
 
+from training.algorithms.configs import option_help
 from training.algorithms.methods import Method, method_get, method_list
 
 
 def method_print(method: Method) -> None:
     print(f"{method.name}: {method.title}")
-    for field in dataclasses.fields(method.config):
-        print(f"  {field.name} = {field.default!r}\n      {field.metadata.get('help', '')}")
+    defaults = {field.name: field.default for field in dataclasses.fields(method.config)}
+    for name, help_text in option_help(method.config).items():
+        print(f"  {name} = {defaults[name]!r}\n      {help_text}")
 
 
 if __name__ == "__main__":
