@@ -20,6 +20,7 @@ from training.algorithms.errors import (
     RunError,
     RunFolderInvalid,
     RunLocked,
+    RunStopped,
 )
 
 ConfigT = TypeVar("ConfigT")
@@ -181,6 +182,14 @@ class RunDir:
                 return old
             old.rename(state)
         return state if state.exists() else None
+
+    def leave_if_asked(self, num_done: int = 0) -> None:
+        """Raises RunStopped after SIGTERM; for work that the next start does again.
+
+        Fits the `on_batch` of a generator, whose count it does not need.
+        """
+        if self.stop_requested:
+            raise RunStopped
 
     # ---- output
 

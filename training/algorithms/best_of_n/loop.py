@@ -17,7 +17,7 @@ from training.algorithms.measuring.scoring import closed_completions, scores
 from training.algorithms.models.checkpoint_io import reward_model_load, tokenizer_load
 from training.algorithms.run_dir import Result, RunDir
 from training.algorithms.sample.loop import Sample, sample_record
-from training.algorithms.sample.prompts import leave_if_asked, prompt_chunks, prompts_read
+from training.algorithms.sample.prompts import prompt_chunks, prompts_read
 from training.algorithms.sampling.generator import ChatPrompt, Generator
 from training.algorithms.sampling.local_generator import completion_tokens, generator_open
 from training.algorithms.seeds import seed_mix
@@ -63,11 +63,11 @@ def _choose_all(
     for rows in prompt_chunks(prompts, config.batch_rows, config.num_samples, len(chosen)):
         chosen += choose_chunk(
             generator, reward, tokenizer, prompts, rows, config, run_dir.seed,
-            leave_if_asked(run_dir),
+            run_dir.leave_if_asked,
         )  # fmt: skip
         run_dir.progress_write(len(chosen), len(prompts), "prompts answered")
         run_dir.state_save(write)
-        leave_if_asked(run_dir)(len(chosen))
+        run_dir.leave_if_asked(len(chosen))
     return chosen
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from training.algorithms.engine.learner import Learner
 from training.algorithms.engine.processes import processes
-from training.algorithms.engine.state import State, state_load, state_save
+from training.algorithms.engine.state import State, state_load, state_save, step_finished
 from training.algorithms.errors import RunStopped
 from training.algorithms.run_dir import RunDir
 
@@ -84,9 +84,8 @@ class TrainingLoop:
     def _finished(self, done: int) -> None:
         """Saves every few steps, and when SIGTERM asked to stop: then raises RunStopped."""
         self._run_dir.progress_write(done, self._num_steps, self._message)
-        stop = processes().any(self._run_dir.stop_requested)
-        # Nothing is saved after the last step: the output follows at once.
-        if stop or (done % self._save_every == 0 and done != self._num_steps):
-            state_save(self._run_dir, self._state(done))
-        if stop:
-            raise RunStopped
+        # All processes leave, or none.
+        self._run_dir.stop_requested = processes().any(self._run_dir.stop_requested)
+        step_finished(
+            self._run_dir, done, self._save_every, lambda: self._state(done), self._num_steps
+        )

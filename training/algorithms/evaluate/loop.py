@@ -34,7 +34,6 @@ from training.algorithms.models.checkpoint_io import policy_load, reward_model_l
 from training.algorithms.models.encoder_decoder import require_decoder_only
 from training.algorithms.records import Completion, Prompt, RankedCompletions, Sequences
 from training.algorithms.run_dir import Result, RunDir
-from training.algorithms.sample.prompts import leave_if_asked
 from training.algorithms.sampling.generation import generate
 from training.algorithms.seeds import seed_mix
 
@@ -123,7 +122,7 @@ def _policies_measure(
             temperature=config.temperature,
             max_new_tokens=config.max_new_tokens,
             batch_rows=config.batch_rows,
-            on_batch=leave_if_asked(run_dir),  # an evaluation starts over
+            on_batch=run_dir.leave_if_asked,  # an evaluation starts over
         )
         for prompt, completion in zip(asked, completions[role], strict=True):
             samples.append(

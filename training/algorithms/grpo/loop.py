@@ -13,7 +13,7 @@ from training.algorithms.policy.completion_batches import CompletionBatch
 from training.algorithms.policy.policy_run import (
     PolicyRun,
     kl_adapt,
-    policy_memory,
+    policy_loop,
     policy_run_close,
     policy_run_open,
     step_check,
@@ -37,13 +37,7 @@ def run(run_dir: RunDir) -> Result:
 
 def _train(grpo: PolicyRun, config: GRPOConfig) -> TrainingLoop:
     actors, seed, policy = grpo.actors, grpo.run_dir.seed, grpo.actors.policy
-    loop = TrainingLoop(
-        grpo.run_dir,
-        {"policy": policy},
-        config.num_steps,
-        config.save_every_steps,
-        policy_memory(config),
-    )
+    loop = policy_loop(grpo, config)
     for step in loop.steps():
         beta = loop.memory["kl_coefficient"]
         # 1. sample and score

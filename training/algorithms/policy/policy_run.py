@@ -73,6 +73,13 @@ def policy_memory(config: RolloutConfig) -> dict[str, Any]:
     return memory
 
 
+def policy_loop(run: PolicyRun, config: RolloutConfig, **memory: Any) -> TrainingLoop:
+    """The loop of a method that trains the policy alone; `memory`: what it remembers besides."""
+    learners = {"policy": run.actors.policy}
+    memory = policy_memory(config) | memory
+    return TrainingLoop(run.run_dir, learners, config.num_steps, config.save_every_steps, memory)
+
+
 def step_check(
     loop: TrainingLoop,
     step: int,

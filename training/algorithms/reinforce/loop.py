@@ -15,7 +15,7 @@ from training.algorithms.policy.completion_batches import CompletionBatch
 from training.algorithms.policy.policy_run import (
     PolicyRun,
     kl_adapt,
-    policy_memory,
+    policy_loop,
     policy_run_close,
     policy_run_open,
     step_check,
@@ -40,10 +40,7 @@ def run(run_dir: RunDir) -> Result:
 
 def _train(reinforce: PolicyRun, config: ReinforceConfig) -> TrainingLoop:
     actors, seed, policy = reinforce.actors, reinforce.run_dir.seed, reinforce.actors.policy
-    memory = policy_memory(config) | {"baseline": None}
-    loop = TrainingLoop(
-        reinforce.run_dir, {"policy": policy}, config.num_steps, config.save_every_steps, memory
-    )
+    loop = policy_loop(reinforce, config, baseline=None)
     for step in loop.steps():
         beta = loop.memory["kl_coefficient"]
         # 1. sample and score

@@ -11,7 +11,7 @@ from training.algorithms.errors import TrainingHalted
 from training.algorithms.formulas.selection import best_index, best_of_n_kl
 from training.algorithms.policy.policy_run import (
     PolicyRun,
-    policy_memory,
+    policy_loop,
     policy_run_close,
     policy_run_open,
     step_check,
@@ -39,13 +39,7 @@ def run(run_dir: RunDir) -> Result:
 
 def _train(sampling: PolicyRun, config: RejectionSamplingConfig) -> TrainingLoop:
     actors, seed, policy = sampling.actors, sampling.run_dir.seed, sampling.actors.policy
-    loop = TrainingLoop(
-        sampling.run_dir,
-        {"policy": policy},
-        config.num_steps,
-        config.save_every_steps,
-        policy_memory(config),
-    )
+    loop = policy_loop(sampling, config)
     for step in loop.steps():
         # 1. sample and score
         prompts = step_prompts(

@@ -15,7 +15,7 @@ from training.algorithms.policy.completion_batches import CompletionBatch
 from training.algorithms.policy.policy_run import (
     PolicyRun,
     kl_adapt,
-    policy_memory,
+    policy_loop,
     policy_run_close,
     policy_run_open,
     step_check,
@@ -40,13 +40,7 @@ def run(run_dir: RunDir) -> Result:
 
 def _train(rloo: PolicyRun, config: RLOOConfig) -> TrainingLoop:
     actors, seed, policy = rloo.actors, rloo.run_dir.seed, rloo.actors.policy
-    loop = TrainingLoop(
-        rloo.run_dir,
-        {"policy": policy},
-        config.num_steps,
-        config.save_every_steps,
-        policy_memory(config),
-    )
+    loop = policy_loop(rloo, config)
     for step in loop.steps():
         beta = loop.memory["kl_coefficient"]
         # 1. sample and score

@@ -12,7 +12,7 @@ from typing import Any
 from training.algorithms.models.checkpoint_io import tokenizer_load
 from training.algorithms.run_dir import Result, RunDir
 from training.algorithms.sample import SampleConfig
-from training.algorithms.sample.prompts import leave_if_asked, prompt_chunks, prompts_read
+from training.algorithms.sample.prompts import prompt_chunks, prompts_read
 from training.algorithms.sampling.generator import ChatPrompt, Generator, TextCompletion
 from training.algorithms.sampling.local_generator import completion_length, generator_open
 from training.algorithms.seeds import seed_mix
@@ -51,12 +51,12 @@ def _sample_all(
     num_done = len(samples) // config.num_completions
     for rows in prompt_chunks(prompts, config.batch_rows, config.num_completions, num_done):
         samples += sample_chunk(
-            generator, tokenizer, prompts, rows, config, run_dir.seed, leave_if_asked(run_dir)
+            generator, tokenizer, prompts, rows, config, run_dir.seed, run_dir.leave_if_asked
         )
         num_done += len(rows)
         run_dir.progress_write(num_done, len(prompts), "prompts sampled")
         run_dir.state_save(write)
-        leave_if_asked(run_dir)(num_done)
+        run_dir.leave_if_asked(num_done)
     return samples
 
 

@@ -1,11 +1,9 @@
 """The prompts that sampling methods answer, and the order in which they do."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from training.algorithms.data.encoding import prompts_encode, records_require
-from training.algorithms.errors import RunStopped
-from training.algorithms.run_dir import RunDir
 from training.algorithms.sampling.generator import ChatPrompt
 
 
@@ -41,13 +39,3 @@ def prompt_chunks(
     size = max(1, CHUNK_BATCHES * batch_rows // per_prompt)
     for start in range(num_done, len(order), size):
         yield order[start : start + size]
-
-
-def leave_if_asked(run_dir: RunDir) -> Callable[[int], None]:
-    """For a generator's on_batch: raises RunStopped after SIGTERM; the chunk is done again."""
-
-    def check(num_done: int) -> None:
-        if run_dir.stop_requested:
-            raise RunStopped
-
-    return check
