@@ -19,7 +19,7 @@ from training.algorithms.errors import LossNotFinite
 from training.algorithms.models.checkpoint_io import policy_load
 from training.algorithms.records import Demonstration
 from training.algorithms.run_dir import Hardware
-from training.algorithms.sft.loop import batch_learn
+from training.algorithms.sft.batches import batch_learn
 
 BATCH = [Demonstration([65] * n, [70 + n] * (1 + n % 5)) for n in range(1, 12)]
 IDS = tensor([[65, 66, 67, 68]])

@@ -12,8 +12,11 @@ import torch
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
+from tests.tiny import tiny_model, tiny_tokenizer
 from tests.training.algorithms.conftest import folder_for, metrics_read
 from tests.training.algorithms.test_configs import ROOT
+from training.algorithms.engine.processes import Processes
+from training.algorithms.models import checkpoint_io
 
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
@@ -72,3 +75,12 @@ def test_sigterm_to_both_saves_once_and_the_next_start_goes_on(tmp_path, chain):
     state = torch.load(folder / "state" / "state.pt", weights_only=True)
     assert 0 < state["done"] == done < 600
     assert not (folder / "result.json").exists()
+
+
+def test_a_model_is_prepared_on_the_device_of_its_process(monkeypatch):
+    """Of several GPUs each process has its own, also before anything is trained."""
+    mine = Processes(rank=1, count=2, device=torch.device("meta"))
+    monkeypatch.setattr(checkpoint_io, "processes", lambda: mine)
+    model = tiny_model()
+    checkpoint_io._prepare(model, tiny_tokenizer())
+    assert {parameter.device.type for parameter in model.parameters()} == {"meta"}

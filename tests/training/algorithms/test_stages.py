@@ -15,7 +15,7 @@ from tests.training.algorithms.conftest import folder_for, learner, metrics_read
 from training.algorithms.entry import run_folder
 from training.algorithms.records import Demonstration
 from training.algorithms.sample.loop import repeated
-from training.algorithms.sft.loop import batch_learn
+from training.algorithms.sft.batches import batch_learn
 
 
 def samples_read(folder):

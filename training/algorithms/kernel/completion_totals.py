@@ -13,7 +13,6 @@ from training.algorithms.kernel.prompt_sharing import (
     groups_collate,
     prompt_groups,
 )
-from training.algorithms.models.checkpoint_io import device_pick
 
 
 def completion_totals(
@@ -23,7 +22,7 @@ def completion_totals(
 
     completions[g] belong to prompts[g]; B counts completions, those of a prompt next to each other.
     """
-    sequences = groups_collate(model, prompts, completions, pad_id, device_pick())
+    sequences = groups_collate(model, prompts, completions, pad_id, processes().device)
     return completion_logprobs(model, sequences, 1.0).sum(-1)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training.algorithms.engine.processes import processes
 from training.algorithms.formulas.ranking_losses import (
     Ties,
     counted_pairs,
@@ -24,7 +25,6 @@ from training.algorithms.kernel.prompt_sharing import (
     groups_collate,
     prompt_groups,
 )
-from training.algorithms.models.checkpoint_io import device_pick
 from training.algorithms.models.scalar_model import reward_scale, sequence_scores
 from training.algorithms.records import RankedCompletions, Sequences
 
@@ -71,7 +71,7 @@ def _by_length(
             [prompts[row] for row in group],
             [completions[row] for row in group],
             pad_id,
-            device_pick(),
+            processes().device,
         )
         parts.append(measure(sequences).float().cpu())
     order = torch.tensor([row for group in groups for row in group])
@@ -105,7 +105,7 @@ def tokenwise(
             [prompts[row] for row in group],
             [completions[row] for row in group],
             pad_id,
-            device_pick(),
+            processes().device,
         )
         parts = measure(sequences)
         results = results or [torch.zeros(shape) for _ in parts]
@@ -133,7 +133,7 @@ def batch_scores(model: Any, rankings: Sequence[RankedCompletions], pad_id: int)
     """
     prompts = [ranking.prompt_ids for ranking in rankings]
     completions = [ranking.completions for ranking in rankings]
-    sequences = groups_collate(model, prompts, completions, pad_id, device_pick())
+    sequences = groups_collate(model, prompts, completions, pad_id, processes().device)
     return sequence_scores(model, sequences)
 
 

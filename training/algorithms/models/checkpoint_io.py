@@ -14,6 +14,7 @@ from transformers import (
 )
 
 from training.algorithms.data.chat import ENCODER_CHAT_TEMPLATE, FALLBACK_CHAT_TEMPLATE
+from training.algorithms.engine.processes import processes
 from training.algorithms.errors import CheckpointInvalid
 from training.algorithms.models.checkpoint_checks import (
     Kind,
@@ -32,11 +33,6 @@ from training.algorithms.models.encoder_decoder import (
 )
 
 ADDED_PAD = "<|pad|>"
-
-
-def device_pick() -> torch.device:
-    """The first GPU this process may see, else the CPU. Choose with CUDA_VISIBLE_DEVICES."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def tokenizer_load(location: str) -> Any:
@@ -176,7 +172,7 @@ def _prepare(model: Any, tokenizer: Any) -> None:
         # T5ForSequenceClassification finds the row it scores by this id
         model.config.eos_token_id = tokenizer.eos_token_id
     model.eval()
-    model.to(device_pick())
+    model.to(processes().device)
 
 
 def _embeddings_fit(model: Any, tokenizer: Any) -> None:

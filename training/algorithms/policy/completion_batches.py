@@ -15,7 +15,6 @@ from training.algorithms.kernel.collate import (
     shared_collate,
 )
 from training.algorithms.kernel.prompt_sharing import can_share_prompts, prompt_groups, shares_pay
-from training.algorithms.models.checkpoint_io import device_pick
 from training.algorithms.records import Sequences
 
 Call = Callable[..., Any]
@@ -56,7 +55,7 @@ def batches_make(
     With group_size > 1 rows are whole groups: group_size neighbors that continue one prompt. The
     batches are a function of the lengths alone; which one a row is in changes nothing but rounding.
     """
-    device = device_pick()
+    device = processes().device
     groups = [rows[start : start + group_size] for start in range(0, len(rows), group_size)]
     prompt_lengths = [len(prompts[group[0]]) for group in groups]
     lengths = [[len(completions[row]) for row in group] for group in groups]

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from training.algorithms.data.encoding import demonstrations_encode, texts_encode
 from training.algorithms.engine.learner import Learner
+from training.algorithms.engine.processes import processes
 from training.algorithms.errors import DataTooSmall
 from training.algorithms.kernel.collate import groups_by_length, sequences_collate
 from training.algorithms.kernel.logprobs import completion_loss
-from training.algorithms.models.checkpoint_io import context_length, device_pick
+from training.algorithms.models.checkpoint_io import context_length
 from training.algorithms.policy.rollouts import sweep_rows
 from training.algorithms.ppo import PPOConfig
 from training.algorithms.records import Demonstration
@@ -71,7 +72,7 @@ def texts_accumulate(
             [texts[row].prompt_ids for row in rows],
             [texts[row].completion_ids for row in rows],
             pad_id,
-            device_pick(),
+            processes().device,
         )
         loss = completion_loss(model, sequences, num_tokens)
         return config.ptx_coefficient * loss, {"nll": loss}

@@ -27,7 +27,7 @@ from training.algorithms.records import Demonstration, Rollout
 from training.algorithms.rejection_sampling import RejectionSamplingConfig
 from training.algorithms.run_dir import Result, RunDir
 from training.algorithms.seeds import permutation
-from training.algorithms.sft.loop import batch_learn
+from training.algorithms.sft.batches import batch_learn
 
 
 def run(run_dir: RunDir) -> Result:

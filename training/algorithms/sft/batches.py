@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from training.algorithms.engine.learner import Learner
+from training.algorithms.engine.processes import processes
 from training.algorithms.kernel.collate import (
     groups_by_length,
     packed_collate,
@@ -18,7 +19,6 @@ from training.algorithms.kernel.collate import (
     sequences_collate,
 )
 from training.algorithms.kernel.logprobs import completion_loss
-from training.algorithms.models.checkpoint_io import device_pick
 from training.algorithms.records import Demonstration, Sequences
 
 
@@ -104,7 +104,7 @@ def _collate(
     for record, ((first, _), *_) in zip(records, spans, strict=True):
         prompts.append(record.prompt_ids[:first])
         completions.append(record.prompt_ids[first:] + record.completion_ids)
-    device = device_pick()
+    device = processes().device
     if rows is None:
         sequences = sequences_collate(prompts, completions, pad_id, device)
     else:

@@ -23,8 +23,6 @@ from training.algorithms.sft import SFTConfig
 from training.algorithms.sft.batches import batch_learn, mean_loss, num_learned_tokens
 from training.algorithms.sft.reward_judge import RewardJudge
 
-__all__ = ["batch_learn", "mean_loss", "run"]
-
 
 def run(run_dir: RunDir) -> Result:
     config = run_dir.config_as(SFTConfig)
