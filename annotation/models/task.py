@@ -25,6 +25,9 @@ class Task(CreatedModel):
         max_length=60, blank=True, help_text="What chose this prompt to be asked about."
     )
     strategy_score = models.FloatField(null=True, blank=True)
+    priority = models.SmallIntegerField(
+        default=0, help_text="Higher ones are handed out first; equal ones in order of making."
+    )
     withdrawn_reason = models.CharField(max_length=200, blank=True)
 
     class Meta:
@@ -42,7 +45,7 @@ class Task(CreatedModel):
         ]
         indexes = [
             models.Index(
-                fields=["project", "kind", "id"],
+                fields=["project", "kind", "-priority", "id"],
                 condition=models.Q(status=TaskStatus.OPEN),
                 name="task_open",
             ),

@@ -18,5 +18,5 @@ def tasks_claimable(*, project: Project, annotator: User, kinds: Collection[str]
     return (
         Task.objects.filter(HAS_FREE_SLOT, project=project, kind__in=kinds)
         .exclude(Exists(settled))
-        .order_by("pk")
+        .order_by("-priority", "pk")
     )

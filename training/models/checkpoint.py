@@ -5,11 +5,14 @@ from django.db import models
 from django.db.models import Q
 
 from annotation.models.base import CreatedModel, choices_check
-from training.choices import CheckpointKind
+from training.choices import CheckpointKind, DeploymentRole
 
 
 class Checkpoint(CreatedModel):
-    """Weights on disk. A base checkpoint is shared by all projects; any other one names its run."""
+    """Weights on disk. A base checkpoint is shared by all projects; any other one names its run.
+
+    A policy's run may leave several, taken along the way; the last one has no `step`.
+    """
 
     project = models.ForeignKey(
         "annotation.Project",
@@ -18,12 +21,15 @@ class Checkpoint(CreatedModel):
         on_delete=models.CASCADE,
         related_name="checkpoints",
     )
-    run = models.OneToOneField(
+    run = models.ForeignKey(
         "training.Run",
         null=True,
         blank=True,
         on_delete=models.PROTECT,
-        related_name="checkpoint",
+        related_name="checkpoints",
+    )
+    step = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The run's step it was taken at; empty for the last."
     )
     kind = models.CharField(max_length=20, choices=CheckpointKind.choices)
     name = models.CharField(max_length=200)
@@ -39,6 +45,10 @@ class Checkpoint(CreatedModel):
                 | (~Q(kind=CheckpointKind.BASE) & Q(run__isnull=False, project__isnull=False)),
                 name="checkpoint_base_iff_no_run",
             ),
+            models.UniqueConstraint(
+                fields=["run"], condition=Q(step__isnull=True), name="checkpoint_one_last_of_run"
+            ),
+            models.UniqueConstraint(fields=["run", "step"], name="checkpoint_unique_step_of_run"),
             models.UniqueConstraint(
                 fields=["path"],
                 condition=Q(kind=CheckpointKind.BASE),
@@ -59,7 +69,10 @@ class Checkpoint(CreatedModel):
 
 
 class Deployment(CreatedModel):
-    """The policy whose answers are put before people, from `activated_at` to `retired_at`."""
+    """A policy whose answers are put before people, from `activated_at` to `retired_at`.
+
+    The policies deployed together share the work by their weights; one of them is primary.
+    """
 
     project = models.ForeignKey(
         "annotation.Project", on_delete=models.CASCADE, related_name="deployments"
@@ -71,6 +84,10 @@ class Deployment(CreatedModel):
         blank=True,
         on_delete=models.SET_NULL,
         related_name="deployments",
+        help_text="The round that deployed it; empty after a rollback.",
+    )
+    role = models.CharField(
+        max_length=20, choices=DeploymentRole.choices, default=DeploymentRole.PRIMARY
     )
     weight = models.FloatField(default=1.0)
     activated_at = models.DateTimeField(auto_now_add=True)
@@ -79,15 +96,19 @@ class Deployment(CreatedModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["project"],
+                fields=["project", "role"],
                 condition=Q(retired_at__isnull=True),
-                name="deployment_one_active_per_project",
+                name="deployment_one_active_per_role",
             ),
             models.UniqueConstraint(
-                fields=["round"],
+                fields=["round", "role"],
                 condition=Q(round__isnull=False),
-                name="deployment_one_per_round",
+                name="deployment_one_per_round_and_role",
             ),
+            models.CheckConstraint(
+                condition=Q(weight__gte=0), name="deployment_weight_not_negative"
+            ),
+            choices_check("role", DeploymentRole, "deployment_role_known"),
         ]
 
     def __str__(self) -> str:

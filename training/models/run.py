@@ -54,13 +54,18 @@ class Run(CreatedModel):
     cancel_requested = models.BooleanField(default=False)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    superseded_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When its round was taken up again from this step or before.",
+    )
 
     class Meta:
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(
                 fields=["round", "step"],
-                condition=Q(round__isnull=False),
+                condition=Q(round__isnull=False, superseded_at__isnull=True),
                 name="run_one_per_round_and_step",
             ),
             models.CheckConstraint(
