@@ -21,6 +21,7 @@ from annotation.models import (
     RankingItem,
     Task,
     TaskCompletion,
+    Thumb,
 )
 from annotation.services.assignments import assignments_withdraw
 from annotation.services.audit import audit_record
@@ -185,6 +186,13 @@ class RankingAdmin(HistoryAdmin):
     list_filter = ("task__project",)
     list_select_related = ("annotator",)
     inlines = [RankingItemInline]
+
+
+@admin.register(Thumb)
+class ThumbAdmin(HistoryAdmin):
+    list_display = ("id", "task_id", "annotator", "is_up", "seconds_spent", "created_at")
+    list_filter = ("is_up", "task__project")
+    list_select_related = ("annotator",)
 
 
 @admin.register(ApiToken)

@@ -7,9 +7,18 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from annotation.choices import Origin, Role
-from annotation.models import Assignment, Completion, Demonstration, Project, Prompt, Ranking, Task
+from annotation.models import (
+    Assignment,
+    Completion,
+    Demonstration,
+    Project,
+    Prompt,
+    Ranking,
+    Task,
+    Thumb,
+)
 from annotation.services.assignments import assignment_claim, assignment_submit
-from annotation.services.projects import membership_set, project_create
+from annotation.services.projects import membership_set, project_create, project_update
 from annotation.services.prompts import content_hash
 from annotation.services.tasks import ranking_task_create, task_create
 
@@ -71,6 +80,12 @@ def demonstration_task_make(project: Project, prompt: Prompt | None = None) -> T
     return task_create(project=project, kind="demonstration", prompt=prompt)
 
 
+def thumbs_task_make(project: Project, prompt: Prompt | None = None) -> Task:
+    prompt = prompt or prompt_make(project)
+    completions = [completion_make(prompt)]
+    return task_create(project=project, kind="thumbs", prompt=prompt, completions=completions)
+
+
 def claim_make(project: Project, annotator: User, kind: str | None = None) -> Assignment:
     assignment = assignment_claim(project=project, annotator=annotator, kind=kind)
     assert assignment is not None, "nothing to claim"
@@ -106,6 +121,19 @@ def ranking_make(
         assignment_id=assignment.pk,
         annotator=annotator,
         payload={"order": [[ids[index] for index in group] for group in places]},
+    )
+
+
+def thumb_make(
+    project: Project, annotator: User, *, is_up: bool = True, prompt: Prompt | None = None
+) -> Thumb:
+    """Makes a thumbs task, claims the oldest open one and submits it; the project collects it."""
+    if "thumbs" not in project.kinds:
+        project_update(actor=None, project=project, kinds=[*project.kinds, "thumbs"])
+    thumbs_task_make(project, prompt)
+    assignment = claim_make(project, annotator, "thumbs")
+    return assignment_submit(
+        assignment_id=assignment.pk, annotator=annotator, payload={"is_up": is_up}
     )
 
 

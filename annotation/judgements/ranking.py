@@ -9,12 +9,14 @@ from rest_framework import serializers
 
 from annotation.errors import InvalidInput
 from annotation.judgements.base import JudgementKind
-from annotation.judgements.records import MessageSerializer, ShownCompletionSerializer
+from annotation.judgements.records import (
+    MessageSerializer,
+    SecondsSpentField,
+    ShownCompletionSerializer,
+)
 from annotation.models import Assignment, Project, Ranking, RankingItem
 from annotation.services.saving import save_new
 from annotation.validation import MAX_INTEGER, serializer_validate
-
-MAX_SECONDS = 30 * 24 * 3600
 
 
 class RankingIncomplete(InvalidInput):
@@ -36,9 +38,7 @@ class RankingInputSerializer(serializers.Serializer):
         ),
         help_text="Groups of completion ids, best first; ids in one group are tied.",
     )
-    seconds_spent = serializers.FloatField(
-        required=False, allow_null=True, min_value=0, max_value=MAX_SECONDS
-    )
+    seconds_spent = SecondsSpentField()
 
 
 class RankingRecordSerializer(serializers.Serializer):

@@ -6,6 +6,7 @@ from annotation.models.project import Membership, Project
 from annotation.models.prompt import Prompt
 from annotation.models.ranking import Ranking, RankingItem
 from annotation.models.task import Task, TaskCompletion
+from annotation.models.thumb import Thumb
 from annotation.models.token import ApiToken
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "RankingItem",
     "Task",
     "TaskCompletion",
+    "Thumb",
 ]

@@ -11,6 +11,7 @@ from annotation.services.saving import save_new
 
 DEMONSTRATION = "demonstration"
 RANKING = "ranking"
+THUMBS = "thumbs"
 
 
 class CompletionsInvalid(InvalidInput):
@@ -129,6 +130,8 @@ def _completions_check(
     ids = [completion.pk for completion in completions]
     if prompt.project_id != project.pk:
         raise CompletionsInvalid(f"Prompt {prompt.pk} is not of project {project.slug}.")
+    if kind == THUMBS and len(ids) != 1:
+        raise CompletionsInvalid(f"A thumbs task was given {len(ids)} completions; it takes one.")
     if kind == RANKING and not MIN_COMPLETIONS <= len(ids) <= MAX_COMPLETIONS:
         raise CompletionsInvalid(
             f"A ranking task was given {len(ids)} completions; it takes {MIN_COMPLETIONS} to "

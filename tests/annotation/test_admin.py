@@ -5,7 +5,7 @@ from django.test import Client
 from annotation import models
 from annotation.models import AuditEvent, Membership, Project, Task
 from annotation.services.tokens import token_create
-from tests.factories import demonstration_make, prompt_make, ranking_make, user_make
+from tests.factories import demonstration_make, prompt_make, ranking_make, thumb_make, user_make
 
 pytestmark = pytest.mark.django_db
 
@@ -29,6 +29,7 @@ def client(root):
 def rows(project, bob, alice):
     ranking_make(project, bob)
     demonstration_make(project, bob)
+    thumb_make(project, bob)
     token_create(user=alice, name="laptop")
 
 

@@ -76,7 +76,7 @@ def test_a_session_needs_its_csrf_token_to_write(project, alice):
     assert response.json()["name"] == "New"
 
 
-READS = ["", "memberships/", "prompts/", "rankings/", "demonstrations/"]
+READS = ["", "memberships/", "prompts/", "rankings/", "demonstrations/", "thumbs/"]
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,7 @@ READS = ["", "memberships/", "prompts/", "rankings/", "demonstrations/"]
         ("get", "prompts/", "reviewer"),
         ("get", "rankings/", "reviewer"),
         ("get", "demonstrations/", "reviewer"),
+        ("get", "thumbs/", "reviewer"),
         ("patch", "", "admin"),
         ("post", "memberships/", "admin"),
         ("post", "prompts/import/", "admin"),

@@ -24,6 +24,7 @@ from tests.factories import (
     demonstration_task_make,
     ranking_make,
     ranking_task_make,
+    thumb_make,
 )
 
 CHECKS = [
@@ -52,6 +53,7 @@ def known(project, alice):
     alice.save()
     ranking_make(project, alice)
     demonstration_make(project, alice)
+    thumb_make(project, alice)
     for _ in range(3):
         ranking_task_make(project)
         demonstration_task_make(project)

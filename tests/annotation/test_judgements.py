@@ -11,14 +11,16 @@ from tests.factories import (
     labeler_make,
     ranking_make,
     ranking_task_make,
+    thumb_make,
 )
 
 
 def test_the_registry_finds_the_kinds_by_themselves():
-    assert [kind.name for kind in kind_list()] == ["demonstration", "ranking"]
-    assert [kind.training_stream for kind in kind_list()] == ["demonstrations", "rankings"]
+    assert [kind.name for kind in kind_list()] == ["demonstration", "ranking", "thumbs"]
+    streams = [kind.training_stream for kind in kind_list()]
+    assert streams == ["demonstrations", "rankings", "ratings"]
     for name in ("base", "records", "", None, [], "x" * 1_000):
-        with pytest.raises(UnknownKind, match="there are: demonstration, ranking"):
+        with pytest.raises(UnknownKind, match="there are: demonstration, ranking, thumbs"):
             kind_get(name)
 
 
@@ -26,6 +28,7 @@ def test_the_registry_finds_the_kinds_by_themselves():
 def test_the_number_of_completions_is_the_projects_for_rankings_and_none_for_writing(project):
     assert kind_get("ranking").num_completions(project) == 4
     assert kind_get("demonstration").num_completions(project) == 0
+    assert kind_get("thumbs").num_completions(project) == 1
 
 
 @pytest.mark.django_db
@@ -68,11 +71,12 @@ def test_a_ranking_is_exported_in_the_tasks_order_with_its_ties(project, bob):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("name", ["ranking", "demonstration"])
+@pytest.mark.parametrize("name", ["ranking", "demonstration", "thumbs"])
 def test_an_export_has_a_constant_number_of_queries(
     project, bob, name, django_assert_max_num_queries
 ):
-    make = ranking_make if name == "ranking" else demonstration_make
+    makers = {"ranking": ranking_make, "demonstration": demonstration_make, "thumbs": thumb_make}
+    make = makers[name]
     make(project, bob)
     kind = kind_get(name)
     for _ in range(2):

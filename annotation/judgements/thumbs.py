@@ -1,0 +1,84 @@
+"""A person approves or disapproves of one completion: thumb up or thumb down."""
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from rest_framework import serializers
+
+from annotation.judgements.base import JudgementKind
+from annotation.judgements.records import (
+    MessageSerializer,
+    SecondsSpentField,
+    ShownCompletionSerializer,
+)
+from annotation.models import Assignment, Project, Thumb
+from annotation.services.saving import save_new
+from annotation.validation import serializer_validate
+
+
+class ThumbInputSerializer(serializers.Serializer):
+    is_up = serializers.BooleanField(
+        required=True, help_text="True: a good answer; false: a bad one."
+    )
+    seconds_spent = SecondsSpentField()
+
+
+class ThumbRecordSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    prompt_id = serializers.IntegerField()
+    prompt = MessageSerializer(many=True)
+    completion = ShownCompletionSerializer()
+    is_up = serializers.BooleanField()
+    annotator = serializers.IntegerField(help_text="User id.")
+    created_at = serializers.DateTimeField()
+
+
+class ThumbsKind(JudgementKind):
+    name = "thumbs"
+    title = "Thumb up or down"
+    verb = "Rate"
+    plural = "thumbs"
+    model = Thumb
+    input_serializer = ThumbInputSerializer
+    record_serializer = ThumbRecordSerializer
+    training_stream = "ratings"
+
+    def num_completions(self, project: Project) -> int:
+        return 1
+
+    def submit(self, assignment: Assignment, payload: dict[str, Any], annotator: User) -> Thumb:
+        data = serializer_validate(self.input_serializer, payload)
+        [completion_id] = assignment.shown_order
+        return save_new(
+            Thumb(
+                assignment=assignment,
+                task=assignment.task,
+                prompt=assignment.task.prompt,
+                annotator=annotator,
+                completion_id=completion_id,
+                is_up=data["is_up"],
+                seconds_spent=data.get("seconds_spent"),
+            )
+        )
+
+    def queryset(self, project: Project) -> QuerySet[Thumb]:
+        return (
+            Thumb.objects.filter(task__project=project)
+            .select_related("prompt", "completion")
+            .order_by("pk")
+        )
+
+    def record(self, judgement: Thumb) -> dict[str, Any]:
+        return {
+            "id": judgement.pk,
+            "prompt_id": judgement.prompt_id,
+            "prompt": judgement.prompt.messages,
+            "completion": {"id": judgement.completion_id, "text": judgement.completion.text},
+            "is_up": judgement.is_up,
+            "annotator": judgement.annotator_id,
+            "created_at": judgement.created_at.isoformat(),
+        }
+
+
+KIND = ThumbsKind()
