@@ -15,7 +15,7 @@ from typing import Any, Literal
 import training.algorithms
 from training.algorithms.engine.learner_config import LearnerConfig
 
-Stage = Literal["base", "sft", "reward_model", "policy", "evaluate", "sample", "select"]
+Stage = Literal["base", "sft", "reward_model", "policy", "evaluate", "sample", "select", "feedback"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,15 @@ def _trimmed(url: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class ShortAnswer:
+    """A greedy answer, and what else the model might have said."""
+
+    text: str
+    places: tuple[tuple[str, dict[str, float]], ...] | None
+    """(token, {likely token: its log-probability, nats}) in order; None: the server tells none."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServerGenerator:
     """A Generator that asks a server. Make it with `server_open`."""
 
@@ -100,31 +109,64 @@ class ServerGenerator:
         on_batch: Callable[[int], None] | None = None,
     ) -> list[TextCompletion]:
         """See Generator. A seed reaches the server as its lowest 31 bits."""
+        bodies = [
+            self._body(prompt, temperature, max_new_tokens, seed)
+            for prompt, seed in zip(prompts, seeds, strict=True)
+        ]
+        return self._post_all(bodies, [_completion_reader(seed) for seed in seeds], on_batch)
+
+    def short_answers(
+        self,
+        prompts: Sequence[ChatPrompt],
+        *,
+        max_new_tokens: int,
+        num_top: int,
+        on_batch: Callable[[int], None] | None = None,
+    ) -> list[ShortAnswer]:
+        """The greedy answer to each prompt with the num_top likeliest tokens at each of its places.
+
+        Raises GenerationFailed.
+        """
+        extra = {"logprobs": True, "top_logprobs": num_top}
+        bodies = [self._body(prompt, 0.0, max_new_tokens, 0) | extra for prompt in prompts]
+        return self._post_all(bodies, [_short_answer_read] * len(bodies), on_batch)
+
+    def _body(
+        self, prompt: ChatPrompt, temperature: float, max_new_tokens: int, seed: int
+    ) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "messages": prompt.messages,
+            "temperature": temperature,
+            "top_p": 1,
+            "max_tokens": max_new_tokens,
+            "n": 1,
+            "seed": seed & SEED_MASK,
+        }
+
+    def _post_all(
+        self,
+        bodies: Sequence[Any],
+        readers: Sequence[Callable[[Any], AnswerT]],
+        on_batch: Callable[[int], None] | None,
+    ) -> list[AnswerT]:
+        """What readers[i] makes of the answer to bodies[i]; all, or GenerationFailed."""
         num_done, lock = 0, threading.Lock()
 
-        def one(prompt: ChatPrompt, seed: int) -> TextCompletion | _RequestFailed:
+        def one(body: Any, read: Callable[[Any], AnswerT]) -> AnswerT | _RequestFailed:
             nonlocal num_done
-            body = {
-                "model": self.model,
-                "messages": prompt.messages,
-                "temperature": temperature,
-                "top_p": 1,
-                "max_tokens": max_new_tokens,
-                "n": 1,
-                "seed": seed & SEED_MASK,
-            }
             try:
-                completion = self._attempts("/v1/chat/completions", body, _completion_reader(seed))
+                answer = self._attempts("/v1/chat/completions", body, read)
             except _RequestFailed as failure:
                 return failure
             with lock:
                 num_done += 1
                 if on_batch is not None:
                     on_batch(num_done)
-            return completion
+            return answer
 
         with ThreadPoolExecutor(self.num_requests) as pool:
-            outcomes = list(pool.map(one, prompts, seeds))
+            outcomes = list(pool.map(one, bodies, readers))
         failures = [each for each in outcomes if isinstance(each, _RequestFailed)]
         if failures:
             raise GenerationFailed(
@@ -135,7 +177,7 @@ class ServerGenerator:
                 num_completions=len(outcomes),
                 reason=failures[0].reason,
             )
-        return [each for each in outcomes if isinstance(each, TextCompletion)]
+        return [each for each in outcomes if not isinstance(each, _RequestFailed)]
 
     def models(self) -> list[str]:
         """Names of the models the server has."""
@@ -256,3 +298,18 @@ def _completion_reader(seed: int) -> Callable[[Any], TextCompletion]:
         )
 
     return read
+
+
+def _short_answer_read(answer: Any) -> ShortAnswer:
+    try:
+        choice = answer["choices"][0]
+        text = choice["message"]["content"] or ""
+        content = (choice.get("logprobs") or {}).get("content")
+        places = content and tuple(
+            (str(place["token"]), {str(top["token"]): float(top["logprob"]) for top in tops})
+            for place in content
+            if (tops := place.get("top_logprobs"))
+        )
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
+        raise _RequestFailed(f"no choice in the answer: {str(answer)[:200]}.") from None
+    return ShortAnswer(str(text), places or None)
