@@ -85,7 +85,7 @@ class DeploymentAdmin(ReadOnlyAdmin):
 class SnapshotAdmin(ReadOnlyAdmin):
     list_display = ("hash", "project", "manifest", "created_at")
     list_select_related = ("project",)
-    exclude = ("rankings", "demonstrations")
+    exclude = ("rankings", "demonstrations", "thumbs")
 
 
 @admin.register(Metric)

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from annotation.models import Project
-from tests.factories import demonstration_make, prompt_make, ranking_make
+from tests.factories import demonstration_make, prompt_make, ranking_make, thumb_make
 from tests.training.people import prompts_make
 from training.algorithms.methods import method_get
 from training.models import LoopSettings, Round, Sample, Snapshot
@@ -91,6 +91,29 @@ def test_a_ranking_is_stored_as_given_with_its_ties(
     assert "bob" not in json.dumps(record)
 
 
+def test_thumbs_are_frozen_as_the_ratings_that_kto_reads(
+    project: Project, bob: User, small: LoopSettings
+) -> None:
+    prompt = prompt_make(project, "Q?")
+    thumbs = [thumb_make(project, bob, is_up=is_up, prompt=prompt) for is_up in (True, False)]
+    snapshot = snapshot_create(project=project, settings=small)
+    split = prompt_split(prompt.content_hash, 20)
+    assert read(snapshot, "ratings") == [
+        {
+            "id": thumb.pk,
+            "kind": "thumbs",
+            "prompt_id": prompt.pk,
+            "prompt": [{"role": "user", "content": "Q?"}],
+            "completion": thumb.completion.text,
+            "desirable": desirable,
+            "split": split,
+        }
+        for thumb, desirable in zip(thumbs, [True, False], strict=True)
+    ]
+    assert set(snapshot.thumbs.all()) == set(thumbs)
+    assert snapshot.manifest["ratings"] == {TRAIN: 0, HELD_OUT: 0} | {split: 2}
+
+
 def test_a_ranking_names_who_wrote_its_completions_and_in_which_round(
     project: Project, bob: User, small: LoopSettings, silence: None
 ) -> None:
@@ -123,6 +146,7 @@ def test_the_files_are_read_only_and_come_before_the_row(
     assert {path.name for path in folder.iterdir()} == {
         "demonstrations.jsonl",
         "rankings.jsonl",
+        "ratings.jsonl",
         "prompts.jsonl",
     }
     assert all(path.stat().st_mode & 0o222 == 0 for path in folder.iterdir())

@@ -16,6 +16,7 @@ class Snapshot(CreatedModel):
     demonstrations = models.ManyToManyField(
         "annotation.Demonstration", related_name="snapshots", blank=True
     )
+    thumbs = models.ManyToManyField("annotation.Thumb", related_name="snapshots", blank=True)
 
     class Meta:
         constraints = [

@@ -18,7 +18,7 @@ from training.models import LoopSettings, Sample, Snapshot
 
 TRAIN = "train"
 HELD_OUT = "held_out"
-FILES = ("demonstrations", "rankings", "prompts")
+FILES = ("demonstrations", "rankings", "ratings", "prompts")
 BATCH = 500
 # Stands for the checkpoint of a completion that no model wrote.
 PERSON = "person"
@@ -36,8 +36,7 @@ def snapshot_folder(snapshot_hash: str) -> Path:
 def snapshot_create(*, project: Project, settings: LoopSettings) -> Snapshot:
     """Freezes every judgement and active prompt of the project. The same content is one snapshot.
 
-    Writes <data>/snapshots/<hash>/{demonstrations,rankings,prompts}.jsonl before the row, so that
-    a row never lacks its files.
+    Writes the files to <data>/snapshots/<hash>/ before the row, so that a row never lacks them.
     """
     records, lineage = _records(project, settings.held_out_percent)
     files = {name: _lines(records[name]) for name in FILES}
@@ -70,7 +69,7 @@ def prompt_record(prompt: Prompt, held_out_percent: int) -> dict[str, Any]:
 def _records(
     project: Project, held_out_percent: int
 ) -> tuple[dict[str, list[dict[str, Any]]], dict[str, list[int]]]:
-    """The three files' records, and the ids of the judgements of each kind they came from."""
+    """Each file's records, and the ids of the judgements of each kind they came from."""
     prompts = list(Prompt.objects.filter(project=project).order_by("content_hash"))
     splits = {prompt.pk: prompt_split(prompt.content_hash, held_out_percent) for prompt in prompts}
     sources = _sources(project)
@@ -84,7 +83,7 @@ def _records(
             split = splits[exported["prompt_id"]]
             record = _training_record(exported, kind.name, split, sources)
             records[kind.training_stream].append(record)
-    for name in ("demonstrations", "rankings"):
+    for name in ("demonstrations", "rankings", "ratings"):
         records[name].sort(key=lambda record: (record["kind"], record["id"]))
     records["prompts"] = [
         prompt_record(prompt, held_out_percent) for prompt in prompts if prompt.is_active
@@ -113,6 +112,9 @@ def _training_record(
         record["ranks"] = exported["ranks"]
         record["sources"] = [name for name, _ in written]
         record["round"] = max((n for _, n in written if n is not None), default=None)
+    elif "is_up" in exported:
+        record["completion"] = exported["completion"]["text"]
+        record["desirable"] = exported["is_up"]
     else:
         record["completion"] = exported["completion"]
     return record
@@ -168,6 +170,7 @@ def _split_counts(records: Iterable[dict[str, Any]]) -> dict[str, int]:
 def _lineage_store(snapshot: Snapshot, lineage: dict[str, list[int]]) -> None:
     rankings = Snapshot.rankings.through
     demonstrations = Snapshot.demonstrations.through
+    thumbs = Snapshot.thumbs.through
     rankings.objects.bulk_create(
         (rankings(snapshot_id=snapshot.pk, ranking_id=pk) for pk in lineage.get("ranking", [])),
         batch_size=BATCH,
@@ -177,6 +180,10 @@ def _lineage_store(snapshot: Snapshot, lineage: dict[str, list[int]]) -> None:
             demonstrations(snapshot_id=snapshot.pk, demonstration_id=pk)
             for pk in lineage.get("demonstration", [])
         ),
+        batch_size=BATCH,
+    )
+    thumbs.objects.bulk_create(
+        (thumbs(snapshot_id=snapshot.pk, thumb_id=pk) for pk in lineage.get("thumbs", [])),
         batch_size=BATCH,
     )
 
