@@ -199,24 +199,35 @@ class RunDir:
         Every process calls `write`, so that sharded weights can be gathered; what the others than
         the writer write is thrown away.
         """
+        self._folder_save("output", write)
+
+    def candidate_save(self, step: int, write: Callable[[Path], None]) -> None:
+        """The same for the checkpoint kept after `step` steps, see candidate_folder."""
+        self._folder_save(candidate_folder(step), write)
+
+    def _folder_save(self, name: str, write: Callable[[Path], None]) -> None:
         if not self.is_writer:
             with TemporaryDirectory() as nowhere:
                 write(Path(nowhere))
             return
-        new, output = self.path / "output.new", self.path / "output"
+        new, folder = self.path / f"{name}.new", self.path / name
         shutil.rmtree(new, ignore_errors=True)
-        new.mkdir()
+        new.mkdir(parents=True)
         write(new)
         _sync_files(new)
-        shutil.rmtree(output, ignore_errors=True)
-        new.rename(output)
+        shutil.rmtree(folder, ignore_errors=True)
+        new.rename(folder)
 
     def samples_write(self, samples: list[dict[str, Any]]) -> None:
         """Replaces samples.jsonl."""
+        self.records_write("samples", samples)
+
+    def records_write(self, name: str, records: list[dict[str, Any]]) -> None:
+        """Replaces <name>.jsonl."""
         if not self.is_writer:
             return
-        text = "".join(json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples)
-        _text_write(self.path / "samples.jsonl", text)
+        text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+        _text_write(self.path / f"{name}.jsonl", text)
 
     def result_write(self, result: Result) -> None:
         """Writes result.json, last of all: its presence means success. Drops the resume state."""
@@ -240,6 +251,11 @@ class RunDir:
     def error_clear(self) -> None:
         if self.is_writer:
             (self.path / "error.json").unlink(missing_ok=True)
+
+
+def candidate_folder(step: int) -> str:
+    """Where a run keeps the checkpoint of a step before its last, relative to the run folder."""
+    return f"candidates/{step:06d}"
 
 
 def _hardware(document: Mapping[str, Any]) -> Hardware:

@@ -8,12 +8,15 @@ from training.algorithms.configs import (
     require_at_least_one,
     require_positive,
 )
-from training.algorithms.engine.learner_config import LearnerConfig, learner_config_validate
+from training.algorithms.engine.learner_config import (
+    PolicyLearnerConfig,
+    policy_learner_config_validate,
+)
 from training.algorithms.methods import Method
 
 
 @dataclass(frozen=True, slots=True)
-class PairConfig(LearnerConfig):
+class PairConfig(PolicyLearnerConfig):
     """Fields of the methods that learn from all pairs of a ranking: DPO and IPO."""
 
     num_epochs: int = option(1, "Passes over the rankings.")
@@ -42,7 +45,7 @@ class PairConfig(LearnerConfig):
 
 def pair_config_validate(config: PairConfig) -> None:
     """Raises ConfigError for an impossible value."""
-    learner_config_validate(config)
+    policy_learner_config_validate(config)
     require_at_least_one(config, "num_epochs", "batch_size", "max_tokens", "min_train_rankings")
     require_positive(config, "beta")
     share, drop = config.warmup_share, config.max_chosen_drop

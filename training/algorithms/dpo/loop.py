@@ -18,7 +18,7 @@ from training.algorithms.dpo import DPOConfig, PairConfig
 from training.algorithms.dpo.pairs import Objective, pair_means, pair_sums, with_preference
 from training.algorithms.engine.learner import Learner
 from training.algorithms.engine.optimization import warmup_rate
-from training.algorithms.engine.training_loop import TrainingLoop
+from training.algorithms.engine.training_loop import Candidates, TrainingLoop
 from training.algorithms.errors import TrainingHalted
 from training.algorithms.formulas.preference_losses import dpo_losses, ranking_pairs
 from training.algorithms.kernel.completion_totals import (
@@ -51,15 +51,18 @@ def pairs_run(run_dir: RunDir, config: PairConfig, objective: Objective) -> Resu
     seed = seed_mix(run_dir.seed, objective.name, "adapter")
     learner = Learner(model, config, run_dir.hardware, seed)
     sides = with_preference(train.records), with_preference(held_out.records)
-    metrics = _train(run_dir, config, objective, learner, *sides, load, pad_id)
+    save = partial(learner.save, tokenizer)
+    candidates = Candidates(config.num_candidates, save)
+    loop = _train(run_dir, config, objective, learner, *sides, load, pad_id, candidates)
     learner.finish()
-    run_dir.output_save(lambda folder: learner.save(tokenizer, folder))
-    counts = {
+    run_dir.output_save(save)
+    data = {
         "num_rankings": len(sides[0]),
         "num_pairs": sum(len(ranking_pairs(ranking.ranks)) for ranking in sides[0]),
         "num_held_out": len(sides[1]),
+        "candidates": loop.candidates,
     }
-    return Result(metrics, counts)
+    return Result(loop.metrics, data)
 
 
 def _train(
@@ -71,13 +74,16 @@ def _train(
     held_out: Sequence[RankedCompletions],
     load: Callable[[], Any],
     pad_id: int,
-) -> dict[str, float]:
-    """Returns the metrics of the last step. memory: the reference's totals, flat."""
+    candidates: Candidates,
+) -> TrainingLoop:
+    """Returns the finished loop. memory: the reference's totals, flat."""
     name = objective.name
     steps_per_epoch = math.ceil(len(train) / config.batch_size)
     num_steps = steps_per_epoch * config.num_epochs
     memory: dict[str, Any] = {"reference_totals": None}
-    loop = TrainingLoop(run_dir, {"policy": learner}, num_steps, config.save_every_steps, memory)
+    loop = TrainingLoop(
+        run_dir, {"policy": learner}, num_steps, config.save_every_steps, memory, candidates
+    )
     references: list[Tensor] = []
     for step in loop.steps():
         if loop.memory["reference_totals"] is None:
@@ -115,7 +121,7 @@ def _train(
                 measured = pair_means(held_out, totals, references[len(train) :], objective)
                 metrics |= {f"{name}/held_out_{key}": value for key, value in measured.items()}
         loop.log(step + 1, metrics, f"epoch {epoch + 1} of {config.num_epochs}")
-    return loop.metrics
+    return loop
 
 
 def batch_learn(

@@ -7,6 +7,7 @@ processes changes the gradient by more than rounding.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -187,7 +188,7 @@ class Learner:
     def save(self, tokenizer: Any, folder: Path) -> None:
         """Writes a standard checkpoint into an existing folder, an adapter also into adapter/.
 
-        After `finish`. When sharded every process must call it; the main one writes.
+        Training may go on. When sharded every process must call it; the main one writes.
         """
         whole = None
         if self.is_sharded:
@@ -195,11 +196,15 @@ class Learner:
             whole = {name.removeprefix("model."): tensor for name, tensor in weights.items()}
             for tied in getattr(self._plain, "all_tied_weights_keys", ()):
                 whole.pop(tied, None)  # gathered twice; stored once
-        if processes().is_main:
-            self._plain.save_pretrained(folder, state_dict=whole)
-            tokenizer.save_pretrained(folder)
-            if self._adapter_weights is not None:
-                self._adapter_weights.save(folder / "adapter")
+        if not processes().is_main:
+            return
+        plain, adapter_weights = self._plain, self._adapter_weights
+        if self._adapter is not None:  # still in training: merge a copy
+            plain, adapter_weights = deepcopy(self._adapter).merge()
+        plain.save_pretrained(folder, state_dict=whole)
+        tokenizer.save_pretrained(folder)
+        if adapter_weights is not None:
+            adapter_weights.save(folder / "adapter")
 
     # ---- inside
 

@@ -33,3 +33,20 @@ def learner_config_validate(config: LearnerConfig) -> None:
     require_positive(config, "learning_rate", "max_grad_norm", "lora_alpha")
     require_not_negative(config, "weight_decay", "lora_rank")
     require_at_least_one(config, "micro_batch_tokens", "save_every_steps")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyLearnerConfig(LearnerConfig):
+    """Fields of every method that trains a policy on preferences, with a reward model or not."""
+
+    num_candidates: int = option(
+        1,
+        "Checkpoints kept along the run, evenly spaced over its steps, the last one included; an "
+        "evaluation can choose among them.",
+    )
+
+
+def policy_learner_config_validate(config: PolicyLearnerConfig) -> None:
+    """Raises ConfigError for an impossible value of the fields of PolicyLearnerConfig."""
+    learner_config_validate(config)
+    require_at_least_one(config, "num_candidates")

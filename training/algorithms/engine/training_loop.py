@@ -9,14 +9,33 @@ What must survive a kill besides the learners lives in `loop.memory`: plain valu
 Random draws need no saving: their seeds are functions of names and steps (`seeds`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from training.algorithms.engine.learner import Learner
 from training.algorithms.engine.processes import processes
 from training.algorithms.engine.state import State, state_load, state_save, step_finished
 from training.algorithms.errors import RunStopped
-from training.algorithms.run_dir import RunDir
+from training.algorithms.run_dir import RunDir, candidate_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The checkpoints that a run keeps along its way, the last one included."""
+
+    count: int
+    write: Callable[[Path], None]
+    """Puts the policy as it is into an empty folder; of several processes every one calls it."""
+
+
+def candidate_steps(num_steps: int, count: int) -> list[int]:
+    """After which of num_steps >= 1 steps a checkpoint is kept: evenly spaced, the last included.
+
+    Fewer than `count` when there are not as many steps.
+    """
+    return sorted({num_steps * number // count for number in range(1, count + 1)} - {0})
 
 
 class TrainingLoop:
@@ -29,9 +48,13 @@ class TrainingLoop:
         num_steps: int,
         save_every_steps: int,
         memory: dict[str, Any] | None = None,
+        candidates: Candidates | None = None,
     ) -> None:
         self._run_dir, self._learners = run_dir, learners
         self._num_steps, self._save_every = num_steps, save_every_steps
+        self._candidates = candidates
+        count = candidates.count if candidates else 1
+        *self._kept_steps, _ = candidate_steps(num_steps, count)
         self.memory: dict[str, Any] = dict(memory or {})
         """Changed freely within a step; a resumed run finds it as it was after the saved step."""
         self.metrics: dict[str, float] = {}
@@ -45,6 +68,12 @@ class TrainingLoop:
             self._step = step
             yield step
             self._finished(step + 1)
+
+    @property
+    def candidates(self) -> list[dict[str, Any]]:
+        """The checkpoints of the finished run by step, folders relative to it; for its result."""
+        kept = [{"step": step, "folder": candidate_folder(step)} for step in self._kept_steps]
+        return [*kept, {"step": self._num_steps, "folder": "output"}]
 
     def pause(self) -> None:
         """Leaves at once when SIGTERM asked for it; for use while a step has changed nothing yet.
@@ -82,7 +111,12 @@ class TrainingLoop:
         }
 
     def _finished(self, done: int) -> None:
-        """Saves every few steps, and when SIGTERM asked to stop: then raises RunStopped."""
+        """Saves every few steps, and when SIGTERM asked to stop: then raises RunStopped.
+
+        A candidate is written before the state that counts its step as done.
+        """
+        if self._candidates is not None and done in self._kept_steps:
+            self._run_dir.candidate_save(done, self._candidates.write)
         self._run_dir.progress_write(done, self._num_steps, self._message)
         # All processes leave, or none.
         self._run_dir.stop_requested = processes().any(self._run_dir.stop_requested)

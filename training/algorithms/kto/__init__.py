@@ -8,12 +8,15 @@ from training.algorithms.configs import (
     require_at_least_one,
     require_positive,
 )
-from training.algorithms.engine.learner_config import LearnerConfig, learner_config_validate
+from training.algorithms.engine.learner_config import (
+    PolicyLearnerConfig,
+    policy_learner_config_validate,
+)
 from training.algorithms.methods import Method
 
 
 @dataclass(frozen=True, slots=True)
-class KTOConfig(LearnerConfig):
+class KTOConfig(PolicyLearnerConfig):
     num_epochs: int = option(1, "Passes over the ratings.")
     learning_rate: float = option(5e-6, "Reached after the warm-up, then constant.")
     warmup_share: float = option(
@@ -36,7 +39,7 @@ class KTOConfig(LearnerConfig):
     min_train_ratings: int = option(8, "Fewer than this, and the run does not start.")
 
     def validate(self) -> None:
-        learner_config_validate(self)
+        policy_learner_config_validate(self)
         require_at_least_one(self, "num_epochs", "max_tokens")
         require_positive(self, "beta", "desirable_weight", "undesirable_weight")
         require(0 <= self.warmup_share <= 1, "warmup_share", self.warmup_share, "expected 0 to 1")

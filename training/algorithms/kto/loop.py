@@ -16,7 +16,7 @@ from torch import Tensor
 from training.algorithms.data.encoding import data_metrics, ratings_encode, records_require
 from training.algorithms.engine.learner import Learner
 from training.algorithms.engine.optimization import warmup_rate
-from training.algorithms.engine.training_loop import TrainingLoop
+from training.algorithms.engine.training_loop import Candidates, TrainingLoop
 from training.algorithms.formulas.preference_losses import kto_baseline
 from training.algorithms.kernel.completion_totals import completion_totals, token_batches
 from training.algorithms.kto import KTOConfig
@@ -48,16 +48,21 @@ def run(run_dir: RunDir) -> Result:
     seed = seed_mix(run_dir.seed, "kto", "adapter")
     learner = Learner(model, config, run_dir.hardware, seed)
     measure = Measure(config.micro_batch_tokens, tokenizer.pad_token_id, max_tokens)
-    metrics = _train(run_dir, config, learner, train.records, held_out.records, load, measure)
+    save = partial(learner.save, tokenizer)
+    candidates = Candidates(config.num_candidates, save)
+    loop = _train(
+        run_dir, config, learner, train.records, held_out.records, load, measure, candidates
+    )
     learner.finish()
-    run_dir.output_save(lambda folder: learner.save(tokenizer, folder))
+    run_dir.output_save(save)
     data = {
         "num_ratings": len(train.records),
         "num_desirable": sum(rating.desirable for rating in train.records),
         "num_held_out": len(held_out.records),
         "balance_advice": advice,
+        "candidates": loop.candidates,
     }
-    return Result(metrics, data)
+    return Result(loop.metrics, data)
 
 
 def _train(
@@ -68,8 +73,9 @@ def _train(
     held_out: Sequence[Rating],
     load: Callable[[], Any],
     measure: Measure,
-) -> dict[str, float]:
-    """Returns the metrics of the last step.
+    candidates: Candidates,
+) -> TrainingLoop:
+    """Returns the finished loop.
 
     memory: the reference's totals of the train and held-out ratings, and of the mismatched pairs
     of every step (of the held-out ratings last).
@@ -78,7 +84,9 @@ def _train(
     steps_per_epoch = math.ceil(len(train) / config.batch_size)
     num_steps = steps_per_epoch * config.num_epochs
     memory: dict[str, Any] = {"reference": None, "reference_mismatched": None}
-    loop = TrainingLoop(run_dir, {"policy": learner}, num_steps, config.save_every_steps, memory)
+    loop = TrainingLoop(
+        run_dir, {"policy": learner}, num_steps, config.save_every_steps, memory, candidates
+    )
 
     def batch_rows(step: int) -> list[int]:
         epoch, batch_index = divmod(step, steps_per_epoch)
@@ -118,7 +126,7 @@ def _train(
                 )
                 metrics |= {f"kto/held_out_{key}": value for key, value in measured.items()}
         loop.log(step + 1, metrics, f"step {step + 1} of {num_steps}")
-    return loop.metrics
+    return loop
 
 
 def batch_learn(

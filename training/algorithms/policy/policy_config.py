@@ -10,11 +10,14 @@ from training.algorithms.configs import (
     require_not_negative,
     require_positive,
 )
-from training.algorithms.engine.learner_config import LearnerConfig, learner_config_validate
+from training.algorithms.engine.learner_config import (
+    PolicyLearnerConfig,
+    policy_learner_config_validate,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class RolloutConfig(LearnerConfig):
+class RolloutConfig(PolicyLearnerConfig):
     """Fields of every method that draws completions and scores them."""
 
     save_every_steps: int = option(10, "Steps between saves of the resume state.")
@@ -63,7 +66,7 @@ class PolicyConfig(RolloutConfig):
 
 def rollout_config_validate(config: RolloutConfig) -> None:
     """Raises ConfigError for an impossible value of the fields of RolloutConfig."""
-    learner_config_validate(config)
+    policy_learner_config_validate(config)
     require_at_least_one(
         config,
         "num_steps",

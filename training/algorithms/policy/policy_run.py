@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from training.algorithms.data.encoding import (
@@ -11,7 +12,7 @@ from training.algorithms.data.encoding import (
     records_require,
 )
 from training.algorithms.engine.learner import Frozen, Learner
-from training.algorithms.engine.training_loop import TrainingLoop
+from training.algorithms.engine.training_loop import Candidates, TrainingLoop
 from training.algorithms.errors import TrainingHalted
 from training.algorithms.formulas.kl import kl_coefficient_next
 from training.algorithms.models.checkpoint_io import policy_load, reward_model_load, tokenizer_load
@@ -65,19 +66,25 @@ def reward_load(run_dir: RunDir, tokenizer: Any) -> Any:
     return reward_model_load(run_dir.input_path("reward_model"), tokenizer)
 
 
-def policy_memory(config: RolloutConfig) -> dict[str, Any]:
-    """What a loop of policy optimization remembers at least."""
-    memory: dict[str, Any] = {"history": []}
+def policy_loop(
+    run: PolicyRun,
+    config: RolloutConfig,
+    others: Mapping[str, Learner] | None = None,
+    **memory: Any,
+) -> TrainingLoop:
+    """The loop that trains the policy; `others` train beside it, `memory` is remembered besides."""
+    policy = run.actors.policy
+    memory = {"history": []} | memory
     if isinstance(config, PolicyConfig):
         memory["kl_coefficient"] = config.kl_coefficient
-    return memory
-
-
-def policy_loop(run: PolicyRun, config: RolloutConfig, **memory: Any) -> TrainingLoop:
-    """The loop of a method that trains the policy alone; `memory`: what it remembers besides."""
-    learners = {"policy": run.actors.policy}
-    memory = policy_memory(config) | memory
-    return TrainingLoop(run.run_dir, learners, config.num_steps, config.save_every_steps, memory)
+    return TrainingLoop(
+        run.run_dir,
+        {"policy": policy, **(others or {})},
+        config.num_steps,
+        config.save_every_steps,
+        memory,
+        Candidates(config.num_candidates, partial(policy.save, run.tokenizer)),
+    )
 
 
 def step_check(
@@ -116,5 +123,5 @@ def policy_run_close(run: PolicyRun, loop: TrainingLoop) -> Result:
     """Saves the policy; the result repeats the last step's metrics."""
     policy = run.actors.policy
     policy.finish()
-    run.run_dir.output_save(lambda folder: policy.save(run.tokenizer, folder))
-    return Result(loop.metrics, run.data)
+    run.run_dir.output_save(partial(policy.save, run.tokenizer))
+    return Result(loop.metrics, run.data | {"candidates": loop.candidates})

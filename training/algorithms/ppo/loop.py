@@ -14,7 +14,7 @@ from training.algorithms.models.checkpoint_io import tokenizer_load
 from training.algorithms.policy.policy_run import (
     PolicyRun,
     kl_adapt,
-    policy_memory,
+    policy_loop,
     policy_run_close,
     policy_run_open,
     reward_load,
@@ -60,10 +60,7 @@ def _train(
     ppo: PolicyRun, value: Learner, texts: Sequence[Demonstration], config: PPOConfig
 ) -> TrainingLoop:
     actors, seed, policy = ppo.actors, ppo.run_dir.seed, ppo.actors.policy
-    learners = {"policy": policy, "value": value}
-    loop = TrainingLoop(
-        ppo.run_dir, learners, config.num_steps, config.save_every_steps, policy_memory(config)
-    )
+    loop = policy_loop(ppo, config, {"value": value})
     for step in loop.steps():
         beta = loop.memory["kl_coefficient"]
         # 1. sample and score
