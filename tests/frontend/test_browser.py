@@ -11,8 +11,16 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 import frontend
-from annotation.models import Assignment, Completion, Demonstration, Project, Prompt, Ranking
-from tests.factories import demonstration_task_make, ranking_task_make
+from annotation.models import (
+    Assignment,
+    Completion,
+    Demonstration,
+    Project,
+    Prompt,
+    Ranking,
+    Thumb,
+)
+from tests.factories import demonstration_task_make, ranking_task_make, thumbs_task_make
 from tests.frontend.conftest import OpenPage
 from tests.frontend.loop_rows import LoopRows, loop_rows_make
 
@@ -20,6 +28,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
 RANK = "/projects/project/work/ranking/"
 WRITE = "/projects/project/work/demonstration/"
+RATE = "/projects/project/work/thumbs/"
+# The page takes no choice for 300 ms after it shows an answer.
+LOOK_MS = 350
 
 
 def press(page: Page, *keys: str) -> None:
@@ -173,6 +184,64 @@ def test_a_demonstration_is_written_and_its_draft_survives_a_reload(
     assert Demonstration.objects.get().completion.text.endswith("included.!")
 
 
+@pytest.fixture
+def thumbs(project: Project) -> Project:
+    project.kinds = ["thumbs"]
+    project.save()
+    return project
+
+
+def test_answers_are_rated_by_keyboard_alone(
+    open_page: OpenPage, bob: User, thumbs: Project
+) -> None:
+    tasks = [thumbs_task_make(thumbs) for _ in range(4)]
+    page = open_page(bob, RATE)
+    for task, key in zip(tasks, ["y", "n", "ArrowLeft", "ArrowRight"], strict=True):
+        text = task.completions.get().text
+        expect(page.locator("[data-answer]")).to_have_text(text)
+        page.wait_for_timeout(LOOK_MS)
+        press(page, "ArrowDown", "Enter", key)
+    idle(page)
+    rated = Thumb.objects.order_by("task")
+    assert [thumb.is_up for thumb in rated] == [True, False, False, True]
+    assert [thumb.task for thumb in rated] == tasks
+    assert all((thumb.seconds_spent or 0) > 0 for thumb in rated)
+
+
+def test_a_double_click_rates_one_answer_and_not_the_next_unseen(
+    open_page: OpenPage, bob: User, thumbs: Project
+) -> None:
+    first, second = thumbs_task_make(thumbs), thumbs_task_make(thumbs)
+    page = open_page(bob, RATE)
+    page.wait_for_timeout(LOOK_MS)
+    page.get_by_role("button", name="Bad").click()
+    expect(page.locator("[data-answer]")).to_have_text(second.completions.get().text)
+    page.get_by_role("button", name="Bad").click()
+    page.wait_for_timeout(LOOK_MS)
+    assert [thumb.task for thumb in Thumb.objects.all()] == [first]
+    press(page, "s", "1", "Enter")
+    idle(page)
+    assert Assignment.objects.get(task=second).status == "skipped"
+
+
+def test_a_thumb_is_kept_while_the_server_is_away(
+    open_page: OpenPage, bob: User, thumbs: Project
+) -> None:
+    thumbs_task_make(thumbs)
+    page = open_page(bob, RATE)
+    page.route("**/api/v1/**", lambda route: route.abort())
+    page.wait_for_timeout(LOOK_MS)
+    press(page, "n")
+    expect(page.get_by_role("alert")).to_contain_text("server_unreachable")
+    page.reload()
+    bad = page.get_by_role("button", name="Bad")
+    expect(bad).to_have_attribute("aria-pressed", "true")
+    page.unroute("**/api/v1/**")
+    press(page, "Enter")
+    idle(page)
+    assert Thumb.objects.get().is_up is False
+
+
 def test_nothing_is_lost_while_the_server_is_away(
     open_page: OpenPage, bob: User, project: Project
 ) -> None:
@@ -244,9 +313,12 @@ def whole_site(project: Project, bob: User) -> tuple[LoopRows, list[str]]:
     task = ranking_task_make(project, num_completions=4)
     Completion.objects.filter(tasks=task).update(text="long " * 60 + "x" * 300)
     demonstration_task_make(project)
+    thumbs_task_make(project)
+    project.kinds = ["demonstration", "ranking", "thumbs"]
+    project.save()
     runs = [f"runs/{run.pk}/" for run in (rows.policy_run, rows.reward_run)]
     paths = [f"/projects/project/{page}" for page in [*PAGES, *runs]]
-    return rows, ["/", "/account/", "/account/password/", RANK, WRITE, *paths]
+    return rows, ["/", "/account/", "/account/password/", RANK, WRITE, RATE, *paths]
 
 
 def test_no_page_scrolls_sideways_on_a_phone(
