@@ -14,6 +14,7 @@ from annotation.models import (
     AuditEvent,
     Completion,
     Demonstration,
+    Exclusion,
     Membership,
     Project,
     Prompt,
@@ -193,6 +194,13 @@ class ThumbAdmin(HistoryAdmin):
     list_display = ("id", "task_id", "annotator", "is_up", "seconds_spent", "created_at")
     list_filter = ("is_up", "task__project")
     list_select_related = ("annotator",)
+
+
+@admin.register(Exclusion)
+class ExclusionAdmin(HistoryAdmin):
+    list_display = ("project", "user", "reason", "created_at", "lifted_at")
+    list_filter = ("project",)
+    list_select_related = ("project", "user")
 
 
 @admin.register(ApiToken)

@@ -19,6 +19,7 @@ from annotation.errors import InvalidInput
 MAX_INTEGER = 2**63 - 1
 MAX_JSON_DEPTH = 20
 MAX_JSON_CHARACTERS = 400_000
+MAX_REASON = 2_000
 
 
 def text_problem(text: str) -> str | None:
@@ -28,6 +29,22 @@ def text_problem(text: str) -> str | None:
     if any("\ud800" <= character <= "\udfff" for character in text):
         return "contains half of a surrogate pair, which is not a character; remove it"
     return None
+
+
+def reason_check(reason: str, *, of: str) -> str:
+    """The reason of an act ("a skip") without outer white space. Raises InvalidInput."""
+    reason = reason.strip()
+    if not reason:
+        raise InvalidInput(
+            f"{of.capitalize()} needs a reason; say in a few words why.", fields={"reason": []}
+        )
+    if problem := text_problem(reason):
+        raise InvalidInput(f"The reason {problem}.")
+    if len(reason) > MAX_REASON:
+        raise InvalidInput(
+            f"The reason has {len(reason)} characters; at most {MAX_REASON} are kept."
+        )
+    return reason
 
 
 def json_problem(value: Any) -> str | None:

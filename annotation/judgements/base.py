@@ -14,6 +14,7 @@ from django.db.models import Model, QuerySet
 from rest_framework import serializers
 
 from annotation.models import Assignment, Project, Task
+from annotation.selectors.exclusions import judgements_counted
 
 # SQLite takes no more than 1,000 values in a condition: nine completions for each ranking.
 EXPORT_CHUNK = 100
@@ -59,8 +60,9 @@ class JudgementKind(ABC):
         """One judgement as plain data: the API's listing, downloads and training snapshots."""
 
     def export(self, project: Project) -> Iterator[dict[str, Any]]:
-        """Every judgement's record, by id, in constant memory."""
-        for judgement in self.queryset(project).iterator(chunk_size=EXPORT_CHUNK):
+        """The record of every judgement that counts, by id, in constant memory."""
+        counted = judgements_counted(self.queryset(project), project)
+        for judgement in counted.iterator(chunk_size=EXPORT_CHUNK):
             yield self.record(judgement)
 
     def judgement_get(self, assignment: Assignment) -> Any:

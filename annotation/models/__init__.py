@@ -2,6 +2,7 @@ from annotation.models.assignment import Assignment
 from annotation.models.audit import AuditEvent
 from annotation.models.completion import Completion
 from annotation.models.demonstration import Demonstration
+from annotation.models.exclusion import Exclusion
 from annotation.models.project import Membership, Project
 from annotation.models.prompt import Prompt
 from annotation.models.ranking import Ranking, RankingItem
@@ -15,6 +16,7 @@ __all__ = [
     "AuditEvent",
     "Completion",
     "Demonstration",
+    "Exclusion",
     "Membership",
     "Project",
     "Prompt",

@@ -5,7 +5,7 @@ from django.db.models import Count, Exists, OuterRef, Q
 
 from annotation.choices import AssignmentStatus
 from annotation.judgements import kind_get
-from annotation.models import Assignment, Project, Task
+from annotation.models import Assignment, Exclusion, Project, Task
 from annotation.selectors.access import Visitor, project_list
 from annotation.selectors.tasks import HAS_FREE_SLOT
 
@@ -31,7 +31,8 @@ class WorkItem:
 def work_list(*, user: Visitor) -> list[WorkItem]:
     """An item for each project and kind, also where nothing is open now. Three queries.
 
-    ``num_open`` counts what a claim could return: free tasks and the ones the user holds.
+    ``num_open`` counts what a claim could return: free tasks and the ones the user holds; nothing
+    where their work does not count.
     """
     projects = list(project_list(user=user))
     if not projects:
@@ -54,9 +55,13 @@ def _count_open(user: Visitor, projects: list[Project]) -> Counter[tuple[int, st
     mine = Assignment.objects.filter(task=OuterRef("pk"), annotator_id=user.pk)
     held = Exists(mine.filter(status=AssignmentStatus.ACTIVE))
     settled = Exists(mine.exclude(status__in=AssignmentStatus.RECLAIMABLE))
+    excluded = Exclusion.objects.filter(
+        project=OuterRef("project"), user_id=user.pk, lifted_at__isnull=True
+    )
     claimable = HAS_FREE_SLOT & ~Q(settled) & Q(project__is_active=True)
     rows = (
         Task.objects.filter(claimable | Q(held), project__in=projects)
+        .exclude(Exists(excluded))
         .order_by()
         .values_list("project_id", "kind")
         .annotate(num=Count("pk"))

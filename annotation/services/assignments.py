@@ -11,18 +11,17 @@ from django.db import transaction
 from django.utils import timezone
 
 from annotation.choices import AssignmentStatus
-from annotation.errors import Conflict, InvalidInput
+from annotation.errors import Conflict
 from annotation.judgements import UnknownKind, kind_get
 from annotation.models import Assignment, Project
 from annotation.selectors.access import role_require
 from annotation.selectors.assignments import assignment_get
+from annotation.selectors.exclusions import exclusion_refusal
 from annotation.services.audit import audit_record
 from annotation.services.claims import claim_next, lease_renew
 from annotation.services.saving import save_changed
 from annotation.services.slots import slot_free, task_close_if_done, task_lock
-from annotation.validation import json_object_check, text_problem
-
-MAX_REASON = 2_000
+from annotation.validation import json_object_check, reason_check
 
 
 class AssignmentExpired(Conflict):
@@ -44,9 +43,12 @@ def assignment_claim(
 
     In this order: the annotator's own active assignment (its lease renewed), an expired one with
     a draft if its task still has a free slot, the oldest open task. A paused project gives only
-    the first. Raises NotFound for a non-member, UnknownKind for a kind the project does not use.
+    the first. Raises NotFound for a non-member, LabelerExcluded for somebody whose work does not
+    count, UnknownKind for a kind the project does not use.
     """
     role_require(user=annotator, project=project)
+    if refusal := exclusion_refusal(project, annotator):
+        raise refusal
     kinds = _kinds_asked(project, kind)
     assignment = claim_next(project=project, annotator=annotator, kinds=kinds)
     # The periodic sweep may be late; nobody waits for it while a lapsed lease blocks a slot.
@@ -60,16 +62,18 @@ def assignment_submit(*, assignment_id: int, annotator: User, payload: Any) -> A
 
     ``payload`` is the kind's, a JSON object, and is checked here.
     Raises NotFound, AssignmentAlreadySubmitted (``extra.judgement_id``), AssignmentNotActive, or
-    what the kind refuses. On a lapsed lease: AssignmentExpired, and the payload is kept as draft.
+    what the kind refuses. On a lapsed lease: AssignmentExpired, for somebody whose work does not
+    count: LabelerExcluded; both keep the payload as draft.
     """
     payload = json_object_check(payload, name="judgement")
     with transaction.atomic():
         assignment = _lock_own(assignment_id, annotator)
         _refuse_settled(assignment)
-        if _lease_holds(assignment):
+        refusal = exclusion_refusal(assignment.task.project, annotator)
+        if refusal is None and _lease_holds(assignment):
             return _judge(assignment, annotator, payload)
         _keep_draft(assignment, payload)
-    raise _expired(assignment)
+    raise refusal or _expired(assignment)
 
 
 @transaction.atomic
@@ -78,7 +82,7 @@ def assignment_skip(*, assignment_id: int, annotator: User, reason: str) -> Assi
 
     Raises NotFound, AssignmentAlreadySubmitted, AssignmentNotActive, InvalidInput.
     """
-    reason = _reason_check(reason)
+    reason = reason_check(reason, of="a skip")
     assignment = _lock_own(assignment_id, annotator)
     _refuse_settled(assignment)
     held_slot = assignment.status == AssignmentStatus.ACTIVE
@@ -243,16 +247,3 @@ def _expired(assignment: Assignment) -> AssignmentExpired:
         "claim again to go on with it.",
         lease_expires_at=assignment.lease_expires_at.isoformat(),
     )
-
-
-def _reason_check(reason: str) -> str:
-    reason = reason.strip()
-    if not reason:
-        raise InvalidInput("A skip needs a reason; say in a few words why.", fields={"reason": []})
-    if problem := text_problem(reason):
-        raise InvalidInput(f"The reason {problem}.")
-    if len(reason) > MAX_REASON:
-        raise InvalidInput(
-            f"The reason has {len(reason)} characters; at most {MAX_REASON} are kept."
-        )
-    return reason

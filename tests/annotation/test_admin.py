@@ -4,6 +4,7 @@ from django.test import Client
 
 from annotation import models
 from annotation.models import AuditEvent, Membership, Project, Task
+from annotation.services.exclusions import labeler_exclude
 from annotation.services.tokens import token_create
 from tests.factories import demonstration_make, prompt_make, ranking_make, thumb_make, user_make
 
@@ -31,6 +32,7 @@ def rows(project, bob, alice):
     demonstration_make(project, bob)
     thumb_make(project, bob)
     token_create(user=alice, name="laptop")
+    labeler_exclude(project=project, user=bob, actor=alice, reason="Random clicks")
 
 
 def test_every_table_is_in_the_admin():
