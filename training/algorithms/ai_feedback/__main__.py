@@ -1,0 +1,3 @@
+from training.algorithms.entry import main
+
+main("ai_feedback")
