@@ -1,11 +1,13 @@
 """Where a project's loop stands: what the dashboard shows at the top."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Count, F, Sum
+from django.db.models import Count, F, QuerySet, Sum
 
 from annotation.choices import TaskStatus
 from annotation.models import Demonstration, Project, Ranking, Task
+from annotation.selectors.exclusions import judgements_counted
 from training.choices import RoundStatus
 from training.models import Checkpoint, Deployment, LoopSettings, Round, Snapshot
 from training.selectors.rounds import RoundSummary, round_summary
@@ -78,21 +80,31 @@ def deployed_checkpoint_get(project: Project) -> Checkpoint | None:
 def requirement_get(
     project: Project, settings: LoopSettings | None = None, *, is_manual: bool = False
 ) -> Requirement:
-    """Judgements that no earlier round has seen, against what the next round needs.
+    """Judgements that count and no earlier round has seen, against what the next round needs.
 
     A person may start one with fewer rankings than the loop waits for, down to MANUAL_RANKINGS.
     """
     settings = settings or loop_settings_get(project)
     last = _snapshot_last(project)
     if deployed_checkpoint_get(project) is None:
-        seen = last.demonstrations.count() if last else 0
-        total = Demonstration.objects.filter(prompt__project=project).count()
+        seen = _num_counted(last.demonstrations.all(), project) if last else 0
+        total = demonstrations_count(project)
         # A first round that stopped waits for as many demonstrations again before it tries anew.
         return Requirement("demonstrations", total - seen, settings.min_demonstrations)
-    seen = last.rankings.count() if last else 0
-    total = Ranking.objects.filter(prompt__project=project).count()
+    seen = _num_counted(last.rankings.all(), project) if last else 0
+    total = rankings_count(project)
     need = settings.rankings_per_round
     return Requirement("rankings", total - seen, min(need, MANUAL_RANKINGS) if is_manual else need)
+
+
+def demonstrations_count(project: Project) -> int:
+    """Those that count: not of excluded people."""
+    return _num_counted(Demonstration.objects.filter(prompt__project=project), project)
+
+
+def rankings_count(project: Project) -> int:
+    """Those that count: not of excluded people."""
+    return _num_counted(Ranking.objects.filter(prompt__project=project), project)
 
 
 def loop_status(project: Project) -> LoopStatus:
@@ -124,8 +136,8 @@ def loop_status(project: Project) -> LoopStatus:
         deployed_name=deployed.name if deployed else "",
         open_tasks={kind: row["num"] for kind, row in tasks.items()},
         open_judgements={kind: row["slots"] for kind, row in tasks.items()},
-        num_demonstrations=Demonstration.objects.filter(prompt__project=project).count(),
-        num_rankings=Ranking.objects.filter(prompt__project=project).count(),
+        num_demonstrations=demonstrations_count(project),
+        num_rankings=rankings_count(project),
         num_rounds=rounds.count(),
     )
 
@@ -154,6 +166,10 @@ def _sentence(
     if auto_start:
         return f"Round {next_number} starts within seconds."
     return f"Round {next_number} can start: there are {requirement.have} {requirement.what}."
+
+
+def _num_counted(judgements: QuerySet[Any], project: Project) -> int:
+    return judgements_counted(judgements, project).count()
 
 
 def _snapshot_last(project: Project) -> Snapshot | None:
