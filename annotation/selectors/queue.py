@@ -56,7 +56,9 @@ def _count_open(user: Visitor, projects: list[Project]) -> Counter[tuple[int, st
     held = Exists(mine.filter(status=AssignmentStatus.ACTIVE))
     settled = Exists(mine.exclude(status__in=AssignmentStatus.RECLAIMABLE))
     excluded = Exclusion.objects.filter(
-        project=OuterRef("project"), user_id=user.pk, lifted_at__isnull=True
+        project=OuterRef("project"),
+        user_id=user.pk,  # type: ignore[misc]
+        lifted_at__isnull=True,
     )
     claimable = HAS_FREE_SLOT & ~Q(settled) & Q(project__is_active=True)
     rows = (
