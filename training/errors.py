@@ -32,9 +32,27 @@ class RoundNotRunning(Conflict):
 
 
 class RoundNotRetryable(Conflict):
-    """Only the project's latest round can be taken up again, and only when it stopped."""
+    """Only the project's latest round can be taken up again, and only before it deployed."""
 
     code = "round_not_retryable"
+
+
+class RoundNotPaused(Conflict):
+    code = "round_not_paused"
+
+
+class RoundNotUndecided(Conflict):
+    """Only a round that waits for approval, or was held, leaves something to decide."""
+
+    code = "round_not_undecided"
+
+
+class NothingToRollBack(Conflict):
+    code = "nothing_to_roll_back"
+
+
+class PresetUnknown(InvalidInput):
+    code = "preset_unknown"
 
 
 class RunFinished(Conflict):

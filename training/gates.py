@@ -5,8 +5,7 @@ gate that was not measured lets through and says so.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from training.algorithms.configs import option, require, require_not_negative
 from training.algorithms.measuring.intervals import Z95
@@ -14,6 +13,7 @@ from training.algorithms.measuring.win_rate import WinRate
 from training.choices import Decision
 
 PASSED, UNMEASURED = "passed", "unmeasured"
+REWARD_MODEL_GATES = ("min_pair_accuracy",)
 
 Metrics = Mapping[str, float]
 
@@ -96,7 +96,9 @@ def trial_judge(win: WinRate, is_over: bool, gates: Gates) -> GateResult | None:
     """The verdict of a blind trial; None while the votes leave it open and more may come."""
     limit = gates.min_win_rate
     if limit is None:
-        return None if not is_over else _result("min_win_rate", PASSED, win.share, 0.0, "Not asked.")
+        return (
+            None if not is_over else _result("min_win_rate", PASSED, win.share, 0.0, "Not asked.")
+        )
     seen = (
         f"won {win.wins:g} of {win.num} votes, {win.share:.0%} "
         f"(95 % at every look: {win.low:.0%} to {win.high:.0%})"
@@ -123,10 +125,6 @@ def decision_of(results: Sequence[GateResult]) -> tuple[Decision, str]:
     if unmeasured:
         reason += f" Not measured: {', '.join(unmeasured)}."
     return Decision.PROMOTE, reason
-
-
-def results_as_data(results: Sequence[GateResult]) -> list[dict[str, Any]]:
-    return [asdict(result) for result in results]
 
 
 # ---- one rule for each gate
@@ -232,7 +230,5 @@ def _at_most(gate: str, value: float | None, limit: float, words: str) -> GateRe
     return _result(gate, PASSED, value, limit, f"{seen}, at most {limit:g} is allowed.")
 
 
-def _result(
-    gate: str, status: str, value: float | None, limit: float, sentence: str
-) -> GateResult:
+def _result(gate: str, status: str, value: float | None, limit: float, sentence: str) -> GateResult:
     return GateResult(gate, str(status), value, limit, sentence)

@@ -26,6 +26,7 @@ def ranking_task_create(
     completions: Sequence[Completion],
     strategy: str,
     strategy_score: float | None = None,
+    priority: int = 0,
 ) -> Task:
     """Queues 2 to 9 completions of the prompt for ranking. Raises CompletionsInvalid."""
     return task_create(
@@ -36,6 +37,7 @@ def ranking_task_create(
         judgements_wanted=project.judgements_per_task,
         strategy=strategy,
         strategy_score=strategy_score,
+        priority=priority,
     )
 
 
@@ -49,6 +51,7 @@ def task_create(
     judgements_wanted: int = 1,
     strategy: str = "",
     strategy_score: float | None = None,
+    priority: int = 0,
 ) -> Task:
     """Queues a task of any kind; completions keep the order given. Raises CompletionsInvalid."""
     _completions_check(project, kind, prompt, completions)
@@ -60,6 +63,7 @@ def task_create(
             judgements_wanted=judgements_wanted,
             strategy=strategy,
             strategy_score=strategy_score,
+            priority=priority,
         )
     )
     TaskCompletion.objects.bulk_create(

@@ -28,6 +28,7 @@ def loop_make(project: Project) -> LoopSettings:
     loop.rankings_per_round = 6
     loop.min_demonstrations = 4
     loop.queue_low_water = 0
+    loop.test_reward_model = False
     loop.sampling = {"temperature": 1.0, "max_new_tokens": 12}
     loop.overrides = OVERRIDES
     loop.save()

@@ -186,7 +186,7 @@ def test_open_tasks_stay_while_training_and_go_when_the_new_ones_are_there(
     assert old.pk not in shown.values_list("checkpoint", flat=True)
     withdrawn = Task.objects.filter(status="withdrawn")
     assert withdrawn.count() == 6
-    assert withdrawn.first().withdrawn_reason == "a newer policy was deployed"
+    assert withdrawn.first().withdrawn_reason == "its policies are no longer deployed"
 
 
 def test_a_failed_run_fails_the_round_and_a_retry_goes_on_from_there(

@@ -193,8 +193,9 @@ class RunSerializer(serializers.ModelSerializer):
         return run.snapshot.hash if run.snapshot else ""
 
     def get_checkpoint_id(self, run: Run) -> int | None:
-        checkpoint = getattr(run, "checkpoint", None)
-        return checkpoint.pk if checkpoint else None
+        """The last one; those kept along the way are in the list of checkpoints."""
+        last = [item.pk for item in run.checkpoints.all() if item.step is None]
+        return last[0] if last else None
 
 
 class CurvesSerializer(serializers.Serializer):

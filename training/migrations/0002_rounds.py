@@ -208,6 +208,11 @@ class Migration(migrations.Migration):
             name='step',
             field=models.CharField(choices=[('freeze', 'Freeze the data'), ('sft', 'Fine-tune on demonstrations'), ('reward_model', 'Train the reward model'), ('calibrate', 'Check the reward model'), ('test_reward_model', 'Train the test reward model'), ('policy', 'Improve the policy'), ('evaluate', 'Measure on held-out prompts'), ('decide', 'Decide'), ('deploy', 'Deploy'), ('sample', 'Sample answers'), ('queue', 'Queue for ranking'), ('verdict', "Wait for people's verdict")], max_length=20),
         ),
+        migrations.AddField(
+            model_name='runparent',
+            name='weight',
+            field=models.FloatField(blank=True, help_text='Its share of the answers, for a policy that samples.', null=True),
+        ),
         migrations.AddConstraint(
             model_name='checkpoint',
             constraint=models.UniqueConstraint(condition=models.Q(('step__isnull', True)), fields=('run',), name='checkpoint_one_last_of_run'),

@@ -111,6 +111,9 @@ class RunParent(CreatedModel):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="run_parents")
     checkpoint = models.ForeignKey(Checkpoint, on_delete=models.PROTECT)
     role = models.CharField(max_length=50)
+    weight = models.FloatField(
+        null=True, blank=True, help_text="Its share of the answers, for a policy that samples."
+    )
 
     class Meta:
         constraints = [

@@ -5,7 +5,7 @@ from collections import defaultdict
 from django.db.models import QuerySet
 
 from annotation.models import Project
-from training.models import Metric, Run
+from training.models import Metric, Round, Run
 
 MAX_POINTS = 1000
 
@@ -14,10 +14,15 @@ def run_list(project: Project) -> QuerySet[Run]:
     """Newest first, ready for a list page: no query per row."""
     return (
         Run.objects.filter(project=project)
-        .select_related("round", "snapshot", "checkpoint")
-        .prefetch_related("run_parents__checkpoint")
+        .select_related("round", "snapshot")
+        .prefetch_related("checkpoints", "run_parents__checkpoint")
         .order_by("-pk")
     )
+
+
+def round_run_get(round: Round, step: str) -> Run | None:
+    """The run that does a step of the round now; those it replaced are history."""
+    return Run.objects.filter(round=round, step=step, superseded_at__isnull=True).first()
 
 
 def run_curves(run: Run) -> dict[str, list[tuple[int, float]]]:

@@ -1,9 +1,13 @@
 """Which checkpoint plays which part in a run."""
 
+from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 
+from django.db.models import QuerySet
+
 from training.algorithms.methods import Method
-from training.choices import CheckpointKind, RoundStep
+from training.choices import CheckpointKind, DeploymentRole, PolicyStart, RewardModelUse, RoundStep
 from training.errors import ConfigInvalid
 from training.models import Checkpoint, Deployment, LoopSettings, Round, Run
 from training.services.base_model import base_checkpoint_get
@@ -14,43 +18,45 @@ KIND_OF_STAGE = {
     "reward_model": CheckpointKind.REWARD_MODEL,
     "policy": CheckpointKind.POLICY,
 }
+LAST = "output"
 
 
-def checkpoint_register(*, run: Run, method: Method) -> Checkpoint | None:
-    """The checkpoint of a succeeded run, None for a method that leaves no model. Idempotent."""
+def checkpoint_register(*, run: Run, method: Method, result: dict[str, Any]) -> None:
+    """The checkpoints of a succeeded run: the last one and those kept along the way. Idempotent."""
     if method.produces is None:
-        return None
+        return
     suffix = str(run.round.number) if run.round else str(run.pk)
-    checkpoint, _ = Checkpoint.objects.get_or_create(
-        run=run,
-        defaults={
-            "project": run.project,
-            "kind": KIND_OF_STAGE[method.stage],
-            "name": f"{method.name}-{suffix}",
-            "path": f"runs/{run.pk}/output",
-        },
-    )
-    return checkpoint
+    name = f"{run.step if run.step == RoundStep.TEST_REWARD_MODEL else method.name}-{suffix}"
+    kept = (result.get("data") or {}).get("candidates") or [{"folder": LAST}]
+    for item in kept:
+        is_last = item["folder"] == LAST
+        Checkpoint.objects.get_or_create(
+            run=run,
+            step=None if is_last else item["step"],
+            defaults={
+                "project": run.project,
+                "kind": KIND_OF_STAGE[method.stage],
+                "name": name if is_last else f"{name}@{item['step']}",
+                "path": str(PurePosixPath("runs", str(run.pk), item["folder"])),
+            },
+        )
 
 
 def reference_checkpoint_get(settings: LoopSettings) -> Checkpoint:
     """The frozen model that rewards and KL are measured against: the latest SFT, else the base."""
-    found = (
-        Checkpoint.objects.filter(project=settings.project, kind=CheckpointKind.SFT)
-        .order_by("-pk")
-        .first()
-    )
+    found = _of_project(settings).filter(kind=CheckpointKind.SFT).order_by("-pk").first()
     return found or base_checkpoint_get(base_model=settings.base_model)
 
 
 def round_checkpoint_get(round: Round, step: str) -> Checkpoint | None:
-    return Checkpoint.objects.filter(run__round=round, run__step=step).first()
+    """The last checkpoint of a step's run, None when the round has no such run."""
+    return _of_round(round, step).filter(step__isnull=True).first()
 
 
 def round_policy_get(round: Round, settings: LoopSettings) -> Checkpoint:
-    """What the round deploys: its policy, in a first round the reference."""
-    policy = round_checkpoint_get(round, RoundStep.POLICY)
-    return policy or reference_checkpoint_get(settings)
+    """What the round deploys: the checkpoint it chose, in a first round the reference."""
+    chosen = round.chosen or round_checkpoint_get(round, RoundStep.POLICY)
+    return chosen or reference_checkpoint_get(settings)
 
 
 def run_inputs_resolve(
@@ -60,29 +66,83 @@ def run_inputs_resolve(
 
     "init" is what training begins from: the base model for SFT, the reference for all others.
     """
-    inputs = {}
-    for role in method.inputs:
-        if role == "base" or (role == "init" and method.stage == "sft"):
-            checkpoint = base_checkpoint_get(base_model=settings.base_model)
-        elif role == "policy":
-            checkpoint = round_policy_get(round, settings)
-        elif role == "reward_model":
-            checkpoint = Checkpoint.objects.get(run__round=round, kind=CheckpointKind.REWARD_MODEL)
-        else:
-            checkpoint = reference_checkpoint_get(settings)
-        inputs[role] = checkpoint
+    if round.step == RoundStep.EVALUATE:
+        return dict(_measured(round, settings))
+    inputs = {role: _input(round, settings, method, role) for role in method.inputs}
+    if method.stage == "policy" and settings.policy_start == PolicyStart.PREVIOUS:
+        previous = deployment_get(round.project_id)
+        if previous is not None and "start" in method.optional_inputs:
+            inputs["start"] = previous.checkpoint
+    if round.step == RoundStep.REWARD_MODEL and settings.reward_model == RewardModelUse.WARM:
+        if warm := warm_start_get(settings):
+            inputs["warm_start"] = warm
+        return inputs
     config = run_config(settings, method)
     for role, (field, value) in method.optional_inputs.items():
-        if config[field] == value:
+        if field in config and config[field] == value and role not in inputs:
             inputs[role] = _newest_of_role(settings, method, role, field, value)
     return inputs
+
+
+def warm_start_get(settings: LoopSettings) -> Checkpoint | None:
+    """The newest reward model of the rounds before; the test reward models are no part of it."""
+    found = _of_project(settings).filter(run__step=RoundStep.REWARD_MODEL)
+    return found.order_by("-pk").first()
+
+
+def deployment_get(project_id: int) -> Deployment | None:
+    """The policy in use."""
+    return (
+        Deployment.objects.filter(
+            project_id=project_id, retired_at__isnull=True, role=DeploymentRole.PRIMARY
+        )
+        .select_related("checkpoint")
+        .first()
+    )
+
+
+def _input(round: Round, settings: LoopSettings, method: Method, role: str) -> Checkpoint:
+    if role == "base" or (role == "init" and method.stage == "sft"):
+        return base_checkpoint_get(base_model=settings.base_model)
+    if role == "policy":
+        return round_policy_get(round, settings)
+    if role == "reward_model":
+        return _of_round(round, RoundStep.REWARD_MODEL).get()
+    return reference_checkpoint_get(settings)
+
+
+def _measured(round: Round, settings: LoopSettings) -> Iterator[tuple[str, Checkpoint]]:
+    """Everything an evaluation compares, by role; a model the round does not have is left out."""
+    reference = reference_checkpoint_get(settings)
+    yield "reference", reference
+    yield "policy", round_policy_get(round, settings)
+    for checkpoint in _of_round(round, RoundStep.POLICY).filter(step__isnull=False):
+        yield f"candidate_{checkpoint.step:06d}", checkpoint
+    for step in (RoundStep.REWARD_MODEL, RoundStep.TEST_REWARD_MODEL):
+        if model := round_checkpoint_get(round, step):
+            yield str(step), model
+    previous = deployment_get(round.project_id)
+    if previous is not None and previous.checkpoint_id != reference.pk:
+        yield "previous", previous.checkpoint
+
+
+def _of_round(round: Round, step: str) -> QuerySet[Checkpoint]:
+    return Checkpoint.objects.filter(
+        run__round=round, run__step=step, run__superseded_at__isnull=True
+    ).order_by("pk")
+
+
+def _of_project(settings: LoopSettings) -> QuerySet[Checkpoint]:
+    return Checkpoint.objects.filter(
+        project=settings.project, run__superseded_at__isnull=True, step__isnull=True
+    )
 
 
 def _newest_of_role(
     settings: LoopSettings, method: Method, role: str, field: str, value: Any
 ) -> Checkpoint:
     """The project's newest checkpoint for an optional role; raises ConfigInvalid without one."""
-    found = Checkpoint.objects.filter(project=settings.project, kind=role).order_by("-pk").first()
+    found = _of_project(settings).filter(kind=role).order_by("-pk").first()
     if found is None:
         needed = CheckpointKind(role).label.lower()
         raise ConfigInvalid(
@@ -93,12 +153,3 @@ def _newest_of_role(
             expectation=f"a project with a {needed}",
         )
     return found
-
-
-def deployment_get(project_id: int) -> Deployment | None:
-    """The policy in use."""
-    return (
-        Deployment.objects.filter(project_id=project_id, retired_at__isnull=True)
-        .select_related("checkpoint")
-        .first()
-    )

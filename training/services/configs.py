@@ -1,6 +1,7 @@
 """From a project's loop settings to the resolved, validated config of one method."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from training.algorithms.configs import ConfigError, config_resolve
@@ -17,8 +18,10 @@ def method_find(name: str) -> Method:
         raise MethodUnknown(str(error), value=name) from None
 
 
-def run_config(settings: LoopSettings, method: Method) -> dict[str, Any]:
-    """The method's defaults, then the project's sampling settings, then its overrides.
+def run_config(
+    settings: LoopSettings, method: Method, extra: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The method's defaults, the project's sampling settings, its overrides, then `extra`.
 
     Sampling settings reach every method that samples, so that what is trained, measured and shown
     was drawn in the same way. Raises ConfigInvalid.
@@ -28,6 +31,7 @@ def run_config(settings: LoopSettings, method: Method) -> dict[str, Any]:
     if method.stage == "sample" and "num_completions" in fields:
         values["num_completions"] = settings.project.completions_per_task
     values |= settings.overrides.get(method.name, {})
+    values |= extra or {}
     try:
         return dataclasses.asdict(config_resolve(method.config, values))
     except ConfigError as error:

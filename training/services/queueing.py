@@ -11,12 +11,13 @@ from django.utils import timezone
 
 from annotation.choices import TaskStatus
 from annotation.models import Completion, Project, Prompt, Task
-from annotation.services.tasks import ranking_task_create, tasks_withdraw
+from annotation.services.tasks import ranking_task_create
 from training.algorithms.methods import method_list
 from training.choices import RUN_ACTIVE, RoundStatus, RoundStep, RunStatus, SamplePurpose
-from training.models import Deployment, LoopSettings, Round, Run, Sample
+from training.models import LoopSettings, Round, Run, Sample
 from training.seeds import seed_derive
 from training.services.checkpoints import deployment_get
+from training.services.deployments import policies_live
 from training.services.runs import run_create
 from training.services.settings import loop_settings_ensure
 from training.services.snapshots import HELD_OUT, TRAIN, prompt_split
@@ -71,7 +72,7 @@ def _candidates(project: Project) -> Iterator[tuple[str, PromptCandidate]]:
         yield content_hash, PromptCandidate(pk, num_tasks.get(pk, 0), last_rounds.get(pk))
 
 
-def ranking_tasks_queue(*, run: Run) -> tuple[int, int]:
+def ranking_tasks_queue(*, run: Run, priority: int = 0) -> tuple[int, int]:
     """Makes one ranking task of each prompt's distinct answers of a sampling run.
 
     Safe to repeat: a prompt that has its task is left alone. Returns (tasks the run has now,
@@ -99,23 +100,9 @@ def ranking_tasks_queue(*, run: Run) -> tuple[int, int]:
                     completions=distinct[prompt_id][: run.project.completions_per_task],
                     strategy=settings.strategy,
                     strategy_score=scores.get(prompt_id),
+                    priority=priority,
                 )
     return _tasks_of(run).count(), len(distinct) - len(rankable)
-
-
-def retired_tasks_withdraw(*, project: Project) -> int:
-    """Withdraws the open ranking tasks nobody has claimed that show retired policies' answers."""
-    active = Deployment.objects.filter(project=project, retired_at__isnull=True)
-    stale = (
-        Task.objects.filter(project=project, kind=RANKING, status=TaskStatus.OPEN, claims=0)
-        .filter(completions__sample__isnull=False)
-        .exclude(completions__sample__checkpoint__in=active.values("checkpoint"))
-        .distinct()
-    )
-    pks = list(stale.values_list("pk", flat=True))
-    return tasks_withdraw(
-        tasks_queryset=Task.objects.filter(pk__in=pks), reason="a newer policy was deployed"
-    )
 
 
 def queue_top_up(*, project: Project) -> Run | None:
@@ -126,8 +113,10 @@ def queue_top_up(*, project: Project) -> Run | None:
     settings = loop_settings_ensure(project=project)
     if not settings.queue_low_water or not project.is_active or RANKING not in project.kinds:
         return None
-    deployment = deployment_get(project.pk)
-    if deployment is None or _open_ranking_tasks(project) >= settings.queue_low_water:
+    if (
+        deployment_get(project.pk) is None
+        or _open_ranking_tasks(project) >= settings.queue_low_water
+    ):
         return None
     with transaction.atomic():
         LoopSettings.objects.select_for_update().get(pk=settings.pk)
@@ -139,12 +128,14 @@ def queue_top_up(*, project: Project) -> Run | None:
         if not prompts:
             return None
         (method,) = method_list("sample")
+        policies = policies_live(project)
         return run_create(
             settings=settings,
             step=RoundStep.SAMPLE,
             method=method,
             seed=seed,
-            parents=dict.fromkeys(method.inputs, deployment.checkpoint),
+            parents={role: checkpoint for role, (checkpoint, _) in policies.items()},
+            weights={role: weight for role, (_, weight) in policies.items()},
             prompts=prompts,
         )
 

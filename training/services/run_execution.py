@@ -38,6 +38,7 @@ from training.services.runs import (
     run_fail,
     run_heartbeat,
     run_next_ring,
+    run_pause_requested,
     run_release,
 )
 from training.services.worker_exit import WorkerWatch
@@ -54,6 +55,10 @@ class _LeaseLost(Exception):
 
 class _CancelRequested(Exception):
     pass
+
+
+class _PauseRequested(Exception):
+    """The round pauses: the run waits, at no cost, until it is resumed."""
 
 
 class _WorkerLeaves(BaseException):
@@ -78,6 +83,8 @@ def run_execute(*, run_id: int, report: Report | None = None) -> None:
         logger.warning("run %s: lease lost, leaving it", run.pk)
     except _CancelRequested:
         run_cancelled(run=run)
+    except _PauseRequested:
+        run_release(run=run, worker_leaves=True)
     except DomainError as error:
         run_fail(run=run, code=error.code, text=error.message)
     except Exception:
@@ -129,7 +136,7 @@ def _attempt(run: Run, folder: Path, watch: WorkerWatch, report: Report) -> int:
                 _leave_if_asked(watch)
                 reporter.report()
                 _sleep(process)
-        except (_CancelRequested, _WorkerLeaves, KeyboardInterrupt, SystemExit):
+        except (_CancelRequested, _PauseRequested, _WorkerLeaves, KeyboardInterrupt, SystemExit):
             process_stop(process)
             raise
         reporter.report(final=True)
@@ -148,7 +155,7 @@ class _Reporter:
         self._beat_due = 0.0
 
     def report(self, final: bool = False) -> None:
-        """Raises _LeaseLost or _CancelRequested."""
+        """Raises _LeaseLost, _CancelRequested or _PauseRequested."""
         now = time.monotonic()
         if now < self._next and not final:
             return
@@ -164,8 +171,8 @@ class _Reporter:
             progress.get("progress_total", 0),
             progress.get("progress_message", ""),
         )
-        if not final and run_cancel_requested(run=self._run):
-            raise _CancelRequested
+        if not final:
+            _stop_if_asked(self._run)
 
     def _progress(self) -> dict[str, Any]:
         progress = dict(self._told)
@@ -203,10 +210,16 @@ def _base_model_wait(run: Run, watch: WorkerWatch) -> None:
         told = {"progress_done": done, "progress_total": total, "progress_message": text}
         if not run_heartbeat(run=run, **told):
             raise _LeaseLost
-        if run_cancel_requested(run=run):
-            raise _CancelRequested
+        _stop_if_asked(run)
 
     base_checkpoint_ensure(report=report)
+
+
+def _stop_if_asked(run: Run) -> None:
+    if run_cancel_requested(run=run):
+        raise _CancelRequested
+    if run_pause_requested(run=run):
+        raise _PauseRequested
 
 
 def _leave_if_asked(watch: WorkerWatch) -> None:

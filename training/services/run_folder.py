@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,8 +13,9 @@ from django.conf import settings as django_settings
 from annotation.models import Prompt
 from training.algorithms.methods import method_get
 from training.choices import RoundStep
-from training.models import Checkpoint, LoopSettings, Run
-from training.services.settings import loop_settings_ensure
+from training.models import Checkpoint, Run
+from training.seeds import seed_derive
+from training.services.settings import run_settings
 from training.services.snapshots import (
     HELD_OUT,
     TRAIN,
@@ -21,6 +23,7 @@ from training.services.snapshots import (
     snapshot_folder,
     snapshot_records,
 )
+from training.shares import roles_allocate
 
 
 def run_folder_prepare(run: Run) -> Path:
@@ -110,10 +113,18 @@ def _file_link(source: Path, path: Path) -> None:
 
 
 def _prompt_records(run: Run) -> Iterable[dict[str, Any]]:
-    settings: LoopSettings = loop_settings_ensure(project=run.project)
+    """With several policies, also who draws each of the prompt's candidates."""
+    settings = run_settings(run)
     found = Prompt.objects.in_bulk(run.prompt_ids)
+    weights = {parent.role: parent.weight for parent in run.run_parents.order_by("pk")}
+    shares = {role: weight for role, weight in weights.items() if weight}
+    num = run.config.get("num_candidates") or run.config.get("num_completions") or 1
     for prompt_id in run.prompt_ids:
-        yield prompt_record(found[prompt_id], settings.held_out_percent)
+        record = prompt_record(found[prompt_id], settings.held_out_percent)
+        if len(shares) > 1:
+            rng = random.Random(seed_derive(run.seed, "roles", prompt_id))
+            record["roles"] = roles_allocate(shares, num, rng)
+        yield record
 
 
 def _jsonl_write(path: Path, records: Iterable[dict[str, Any]]) -> None:

@@ -28,7 +28,7 @@ def run_register(*, run: Run, folder: Path, result: dict[str, Any]) -> bool:
     with transaction.atomic():
         if not run_succeed(run=run, result=result):
             return False
-        checkpoint_register(run=run, method=method)
+        checkpoint_register(run=run, method=method, result=result)
         samples_register(run=run, method=method, records=records)
         if run.step == RoundStep.SAMPLE and run.round_id is None:
             ranking_tasks_queue(run=run)

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from annotation.services.audit import audit_record
 from training.algorithms.methods import Method
-from training.choices import RUN_ACTIVE, RUN_STOPPED, RUN_WAITING, RunStatus
+from training.choices import RUN_ACTIVE, RUN_STOPPED, RUN_WAITING, RoundStatus, RunStatus
 from training.errors import RunFinished, RunNotRetryable
 from training.models import Checkpoint, LoopSettings, Round, Run, RunParent, Snapshot
 from training.services.code_version import code_version
@@ -30,6 +30,8 @@ MAX_ATTEMPTS = 5
 REPEAT_SECONDS = 20
 REPEAT_SECONDS_BUSY = 300
 NO_CLAIM = {"claim_token": None, "lease_expires_at": None}
+# A condition on the run's own column, so that a conditional update stays atomic.
+IN_PAUSED_ROUND = Q(round__in=Round.objects.filter(status=RoundStatus.PAUSED))
 
 
 def run_create(
@@ -42,16 +44,19 @@ def run_create(
     snapshot: Snapshot | None = None,
     parents: Mapping[str, Checkpoint] | None = None,
     prompts: Sequence[tuple[int, float | None]] = (),
+    extra: Mapping[str, Any] | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> Run:
     """Queues a run and rings on commit; a round's step has one run, however often it is asked for.
 
-    Raises ConfigInvalid.
+    `extra` values of the config come before the project's; `weights` are the sampling policies'
+    shares of the answers, by role. Raises ConfigInvalid.
     """
     values = {
         "project": settings.project,
         "method": method.name,
         "queue": method.queue,
-        "config": run_config(settings, method),
+        "config": run_config(settings, method, extra),
         "seed": seed,
         "code_version": code_version(),
         "snapshot": snapshot,
@@ -61,10 +66,14 @@ def run_create(
         if round is None:
             run, created = Run.objects.create(step=step, **values), True
         else:
-            run, created = Run.objects.get_or_create(round=round, step=step, defaults=values)
+            run, created = Run.objects.get_or_create(
+                round=round, step=step, superseded_at=None, defaults=values
+            )
         if created:
             RunParent.objects.bulk_create(
-                RunParent(run=run, checkpoint=checkpoint, role=role)
+                RunParent(
+                    run=run, checkpoint=checkpoint, role=role, weight=(weights or {}).get(role)
+                )
                 for role, checkpoint in (parents or {}).items()
             )
             run_enqueue(run=run)
@@ -95,14 +104,16 @@ def run_enqueue(*, run: Run, now: datetime | None = None) -> bool:
 def run_claim(*, run_id: int, now: datetime | None = None) -> Run | None:
     """Takes the run for this worker: one conditional update, so that one of many wins.
 
-    None when it is over, held by a living worker, cancelled or out of attempts (then it fails).
+    None when it is over, held by a living worker, cancelled, in a paused round or out of attempts
+    (then it fails).
     """
     now = now or timezone.now()
     token = uuid.uuid4()
     free = Q(status__in=RUN_WAITING) | Q(status=RunStatus.RUNNING, lease_expires_at__lte=now)
-    changed = Run.objects.filter(
+    claimable = Run.objects.filter(
         free, pk=run_id, cancel_requested=False, attempt__lt=MAX_ATTEMPTS
-    ).update(
+    )
+    changed = claimable.exclude(IN_PAUSED_ROUND).update(
         status=RunStatus.RUNNING,
         claim_token=token,
         lease_expires_at=now + _lease(),
@@ -128,6 +139,10 @@ def run_heartbeat(*, run: Run, **progress: Any) -> bool:
 
 def run_cancel_requested(*, run: Run) -> bool:
     return _held(run).filter(cancel_requested=True).exists()
+
+
+def run_pause_requested(*, run: Run) -> bool:
+    return _held(run).filter(IN_PAUSED_ROUND).exists()
 
 
 def run_release(*, run: Run, worker_leaves: bool = False) -> None:
@@ -204,7 +219,7 @@ def runs_recover(*, now: datetime | None = None) -> int:
     waiting = Run.objects.filter(status__in=RUN_WAITING)
     _cancel_waiting(waiting)
     _attempts_exhausted(Q(status__in=RUN_WAITING))
-    for run in waiting.order_by("pk"):
+    for run in waiting.exclude(IN_PAUSED_ROUND).order_by("pk"):
         with transaction.atomic():
             run_enqueue(run=run, now=now)
     return dead
@@ -212,7 +227,8 @@ def runs_recover(*, now: datetime | None = None) -> int:
 
 def run_next_ring(*, queue: str) -> None:
     """Rings for the oldest waiting run of the queue: the caller's worker has just become free."""
-    run = Run.objects.filter(queue=queue, status__in=RUN_WAITING).order_by("pk").first()
+    waiting = Run.objects.filter(queue=queue, status__in=RUN_WAITING).exclude(IN_PAUSED_ROUND)
+    run = waiting.order_by("pk").first()
     if run is not None:
         run_ring(run_id=run.pk, queue=queue)
 

@@ -8,9 +8,11 @@ from django.db import transaction
 from annotation.errors import InvalidInput
 from annotation.models import Project
 from annotation.services.audit import audit_record
+from training.algorithms.configs import ConfigError, config_resolve
 from training.algorithms.methods import method_list
 from training.errors import ConfigInvalid, MethodUnknown
-from training.models import LoopSettings
+from training.gates import Gates
+from training.models import LoopSettings, Round, Run
 from training.services.configs import method_find, run_config
 from training.strategies import strategy_get
 
@@ -19,6 +21,39 @@ def loop_settings_ensure(*, project: Project) -> LoopSettings:
     """The project's stored settings, made with the defaults on first use."""
     settings, _ = LoopSettings.objects.select_related("project").get_or_create(project=project)
     return settings
+
+
+def settings_freeze(settings: LoopSettings) -> dict[str, Any]:
+    """Every setting as a round keeps it: plain values that outlive the row."""
+    return {field.name: getattr(settings, field.name) for field in _fields()}
+
+
+def round_settings(round: Round) -> LoopSettings:
+    """The settings the round started with, unsaved; the project's for a round that kept none."""
+    current = loop_settings_ensure(project=round.project)
+    if not round.settings:
+        return current
+    known = {field.name for field in _fields()}
+    frozen = {name: value for name, value in round.settings.items() if name in known}
+    return LoopSettings(pk=current.pk, project=round.project, **frozen)
+
+
+def run_settings(run: Run) -> LoopSettings:
+    """The settings a run works by: its round's, or the project's as they are now."""
+    return round_settings(run.round) if run.round else loop_settings_ensure(project=run.project)
+
+
+def gates_resolve(settings: LoopSettings) -> Gates:
+    """Raises ConfigInvalid."""
+    try:
+        return config_resolve(Gates, settings.gates)
+    except ConfigError as error:
+        raise ConfigInvalid(f"gates: {error.message}", **error.extra) from None
+
+
+def _fields() -> list[Any]:
+    skipped = ("id", "created_at", "project")
+    return [f for f in LoopSettings._meta.concrete_fields if f.name not in skipped]
 
 
 @transaction.atomic
@@ -43,7 +78,7 @@ def loop_settings_update(*, actor: User | None, project: Project, **fields: Any)
 
 
 def _validate(settings: LoopSettings) -> None:
-    for name in ("overrides", "sampling"):
+    for name in ("overrides", "sampling", "gates"):
         if not isinstance(getattr(settings, name), dict):
             raise InvalidInput(f"{name} must be an object.", field=name)
     strategy_get(settings.strategy)
@@ -53,6 +88,7 @@ def _validate(settings: LoopSettings) -> None:
         raise MethodUnknown(
             f"{method.name!r} does not train a policy; choose one of: {known}.", value=method.name
         )
+    gates_resolve(settings)
     _sampling_validate(settings)
     for name, values in settings.overrides.items():
         if not isinstance(values, dict):

@@ -2,27 +2,25 @@
 
 from collections.abc import Callable
 from itertools import islice
-
-from django.db import IntegrityError, transaction
-from django.utils import timezone
+from typing import Any
 
 from training.algorithms.methods import method_list
 from training.choices import RoundStep, RunStatus
 from training.errors import NoPrompts
-from training.models import Deployment, LoopSettings, Round, Run
+from training.models import Checkpoint, LoopSettings, Round, Run
 from training.seeds import seed_derive
-from training.services.checkpoints import round_policy_get, run_inputs_resolve
-from training.services.configs import method_find
-from training.services.queueing import (
-    prompts_choose,
-    ranking_tasks_queue,
-    retired_tasks_withdraw,
-)
+from training.selectors.runs import round_run_get
+from training.services.checkpoints import deployment_get, round_policy_get, run_inputs_resolve
+from training.services.configs import method_find, run_config
+from training.services.decisions import policy_check, reward_model_check, trial_check
+from training.services.deployments import policies_live, retired_tasks_apply, round_deploy
+from training.services.queueing import prompts_choose, ranking_tasks_queue
 from training.services.runs import run_create
-from training.services.settings import loop_settings_ensure
+from training.services.settings import round_settings
 from training.services.snapshots import HELD_OUT, snapshot_create, snapshot_records
 
 NUM_EVALUATION_PROMPTS = 128
+TRIAL_PRIORITY = 1
 
 
 class StepFailed(Exception):
@@ -34,47 +32,42 @@ class StepFailed(Exception):
 
 
 def freeze(round: Round) -> bool:
-    settings = loop_settings_ensure(project=round.project)
     if round.snapshot is None:
-        snapshot = snapshot_create(project=round.project, settings=settings)
+        snapshot = snapshot_create(project=round.project, settings=round_settings(round))
         # Of two freezes at once the first counts; the other's rows stay for the next round.
         Round.objects.filter(pk=round.pk, snapshot__isnull=True).update(snapshot=snapshot)
     return True
 
 
 def train(round: Round) -> bool:
-    """SFT, reward model, policy and evaluation: a run of the step's method on the snapshot."""
-    if round.step == RoundStep.EVALUATE and not _held_out_prompts(round):
-        # Every prompt is trained on, so there is nothing to measure with.
+    """Whatever a run does: the step's method on the snapshot, once."""
+    if _has_nothing_to_read(round):
         return True
     return _run_is_done(round) or _run_begin(round)
 
 
 def deploy(round: Round) -> bool:
-    """Makes the round's policy the one whose answers people see; retires the one before."""
-    checkpoint = round_policy_get(round, loop_settings_ensure(project=round.project))
-    try:
-        with transaction.atomic():
-            if Deployment.objects.filter(round=round).exists():
-                return True
-            now = timezone.now()
-            active = Deployment.objects.filter(project=round.project, retired_at__isnull=True)
-            active.update(retired_at=now)
-            Deployment.objects.create(project=round.project, checkpoint=checkpoint, round=round)
-    except IntegrityError:
-        # Deployed by somebody else at the same moment; the constraint let one of us through.
-        return Deployment.objects.filter(round=round).exists()
+    """Makes the round's policy the one in use, with the company its settings give it."""
+    settings = round_settings(round)
+    round_deploy(round=round, settings=settings)
+    if is_trial(round):
+        retired_tasks_apply(project=round.project, rule=settings.retired_tasks)
     return True
 
 
 def queue(round: Round) -> bool:
-    """Puts the new policy's answers before people, then takes back what nobody has begun."""
-    run = Run.objects.select_related("project").get(round=round, step=RoundStep.SAMPLE)
-    num_tasks, num_equal = ranking_tasks_queue(run=run)
+    """Puts the answers before people, then deals with those of retired policies."""
+    run = Run.objects.select_related("project").get(
+        round=round, step=RoundStep.SAMPLE, superseded_at__isnull=True
+    )
+    is_trial_run = is_trial(round)
+    num_tasks, num_equal = ranking_tasks_queue(
+        run=run, priority=TRIAL_PRIORITY if is_trial_run else 0
+    )
     data = {"num_tasks": num_tasks, "num_prompts_with_equal_answers": num_equal}
     Run.objects.filter(pk=run.pk).update(result={**run.result, "queue": data})
-    if num_tasks:
-        retired_tasks_withdraw(project=round.project)
+    if num_tasks and not is_trial_run:
+        retired_tasks_apply(project=round.project, rule=round_settings(round).retired_tasks)
     return True
 
 
@@ -82,11 +75,15 @@ STEPS: dict[str, Callable[[Round], bool]] = {
     RoundStep.FREEZE: freeze,
     RoundStep.SFT: train,
     RoundStep.REWARD_MODEL: train,
+    RoundStep.CALIBRATE: reward_model_check,
+    RoundStep.TEST_REWARD_MODEL: train,
     RoundStep.POLICY: train,
     RoundStep.EVALUATE: train,
+    RoundStep.DECIDE: policy_check,
     RoundStep.DEPLOY: deploy,
     RoundStep.SAMPLE: train,
     RoundStep.QUEUE: queue,
+    RoundStep.VERDICT: trial_check,
 }
 
 
@@ -94,24 +91,48 @@ def step_method(settings: LoopSettings, step: str) -> str:
     """Name of the method that does a step's run."""
     if step == RoundStep.POLICY:
         return settings.policy_method
-    stage = {RoundStep.EVALUATE: "evaluate", RoundStep.SAMPLE: "sample"}.get(RoundStep(step), step)
-    return method_list(stage)[0].name  # type: ignore[arg-type]
+    stages = {RoundStep.TEST_REWARD_MODEL: "reward_model"}
+    return method_list(stages.get(RoundStep(step), step))[0].name  # type: ignore[arg-type]
+
+
+def is_trial(round: Round) -> bool:
+    return RoundStep.VERDICT in round.steps
+
+
+def _has_nothing_to_read(round: Round) -> bool:
+    """Measuring needs what was held out; without it the round goes on unmeasured."""
+    if round.step == RoundStep.EVALUATE:
+        return not _held_out_prompts(round)
+    if round.step == RoundStep.TEST_REWARD_MODEL and round.snapshot is not None:
+        config = run_config(round_settings(round), method_find("reward_model"))
+        have = round.snapshot.manifest["rankings"][HELD_OUT]
+        return bool(have < config["min_train_rankings"])
+    return False
 
 
 def _run_is_done(round: Round) -> bool:
     """Raises StepFailed when the step's run stopped without success."""
-    run = Run.objects.filter(round=round, step=round.step).first()
+    run = round_run_get(round, round.step)
     if run is not None and run.status in (RunStatus.FAILED, RunStatus.CANCELLED):
         raise StepFailed(run)
     return run is not None and run.status == RunStatus.SUCCEEDED
 
 
 def _run_begin(round: Round) -> bool:
-    if Run.objects.filter(round=round, step=round.step).exists():
+    if round_run_get(round, round.step) is not None:
         return False
-    settings = loop_settings_ensure(project=round.project)
+    settings = round_settings(round)
     method = method_find(step_method(settings, round.step))
     seed = seed_derive(settings.seed, "round", round.number, round.step)
+    values: dict[str, Any] = {}
+    if round.step == RoundStep.SAMPLE:
+        values = _sampling(round, settings, seed)
+    else:
+        parents = run_inputs_resolve(round, settings, method)
+        values = {"parents": parents, "extra": _extra(round, parents)}
+        if round.step == RoundStep.EVALUATE:
+            # The first held-out ones by hash, in every round.
+            values["prompts"] = [(prompt_id, None) for prompt_id in _held_out_prompts(round)]
     run_create(
         settings=settings,
         step=round.step,
@@ -119,22 +140,37 @@ def _run_begin(round: Round) -> bool:
         seed=seed,
         round=round,
         snapshot=round.snapshot,
-        parents=run_inputs_resolve(round, settings, method),
-        prompts=_prompts(round, settings, seed),
+        **values,
     )
     return False
 
 
-def _prompts(round: Round, settings: LoopSettings, seed: int) -> list[tuple[int, float | None]]:
-    """The prompts a run answers. Evaluation: the first held-out ones by hash, in every round."""
-    if round.step == RoundStep.EVALUATE:
-        return [(prompt_id, None) for prompt_id in _held_out_prompts(round)]
-    if round.step == RoundStep.SAMPLE:
-        chosen = prompts_choose(settings=settings, num=settings.num_prompts, seed=seed)
-        if not chosen:
-            raise NoPrompts(f"{round.project.slug} has no active prompt to answer. Import some.")
-        return chosen
-    return []
+def _extra(round: Round, parents: dict[str, Checkpoint]) -> dict[str, Any]:
+    """Config values that the step itself decides."""
+    if round.step == RoundStep.TEST_REWARD_MODEL:
+        return {"learn_from": HELD_OUT}
+    return {"start": "warm"} if "warm_start" in parents else {}
+
+
+def _sampling(round: Round, settings: LoopSettings, seed: int) -> dict[str, Any]:
+    """What the sampling run draws: from the live policies, in a trial from the two on trial."""
+    policies = _policies(round, settings)
+    prompts = prompts_choose(settings=settings, num=settings.num_prompts, seed=seed)
+    if not prompts:
+        raise NoPrompts(f"{round.project.slug} has no active prompt to answer. Import some.")
+    return {
+        "parents": {role: checkpoint for role, (checkpoint, _) in policies.items()},
+        "weights": {role: weight for role, (_, weight) in policies.items()},
+        "prompts": prompts,
+    }
+
+
+def _policies(round: Round, settings: LoopSettings) -> dict[str, tuple[Checkpoint, float]]:
+    previous = deployment_get(round.project_id)
+    if is_trial(round) and previous is not None:
+        policy = round_policy_get(round, settings)
+        return {"policy": (policy, 1.0), "previous": (previous.checkpoint, 1.0)}
+    return policies_live(round.project)
 
 
 def _held_out_prompts(round: Round) -> list[int]:

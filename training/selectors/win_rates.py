@@ -1,0 +1,49 @@
+"""How often people preferred one policy's answers to another's, without knowing whose they were."""
+
+from collections import defaultdict
+from statistics import fmean
+
+from annotation.choices import TaskStatus
+from annotation.models import Project, Ranking, Task
+from training.algorithms.measuring.win_rate import WinRate, win_rate
+from training.models import Checkpoint, Run, Sample
+
+RANKING = "ranking"
+
+
+def policies_win_rate(
+    *, project: Project, policy: Checkpoint, other: Checkpoint, run: Run | None = None
+) -> WinRate:
+    """Of the tasks that showed answers of both, each once, when all its judgements are in.
+
+    A task's vote is the share of its (policy, other) pairs that the policy won, ties one half,
+    averaged over its rankings. `run`: only tasks of this sampling run.
+    """
+    votes = _votes(project, policy, other, run)
+    return win_rate(sum(votes), len(votes))
+
+
+def _votes(project: Project, policy: Checkpoint, other: Checkpoint, run: Run | None) -> list[float]:
+    samples = Sample.objects.filter(checkpoint__in=(policy, other))
+    if run is not None:
+        samples = samples.filter(run=run)
+    tasks = Task.objects.filter(project=project, kind=RANKING, status=TaskStatus.CLOSED)
+    for checkpoint in (policy, other):
+        shown = samples.filter(checkpoint=checkpoint).values("completion__tasks")
+        tasks = tasks.filter(pk__in=shown)
+    writers = dict(
+        samples.filter(completion__tasks__in=tasks).values_list("completion", "checkpoint")
+    )
+    votes: dict[int, list[float]] = defaultdict(list)
+    rankings = Ranking.objects.filter(task__in=tasks).prefetch_related("items").order_by("pk")
+    for ranking in rankings:
+        ranks: dict[int, list[int]] = defaultdict(list)
+        for item in ranking.items.all():
+            ranks[writers.get(item.completion_id, 0)].append(item.rank)
+        if ranks[policy.pk] and ranks[other.pk]:
+            votes[ranking.task_id].append(_share_won(ranks[policy.pk], ranks[other.pk]))
+    return [fmean(shares) for shares in votes.values()]
+
+
+def _share_won(ranks: list[int], other: list[int]) -> float:
+    return fmean((a < b) + 0.5 * (a == b) for a in ranks for b in other)
