@@ -6,9 +6,12 @@ from typing import Any
 from django.db.models import Count, F, QuerySet, Sum
 
 from annotation.choices import TaskStatus
-from annotation.models import Demonstration, Project, Ranking, Task
+from annotation.judgements import kind_list
+from annotation.judgements.base import JudgementKind
+from annotation.models import Demonstration, Project, Ranking, Task, Thumb
 from annotation.selectors.exclusions import judgements_counted
-from training.choices import RoundStatus
+from training.algorithms.methods import method_list
+from training.choices import RewardModelUse, RoundStatus
 from training.models import Checkpoint, Deployment, LoopSettings, Round, Snapshot
 from training.selectors.rounds import RoundSummary, round_summary
 
@@ -18,7 +21,10 @@ MANUAL_RANKINGS = 16
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What the next round waits for. `what` is "demonstrations" or "rankings"."""
+    """What the next round waits for.
+
+    `what` is "demonstrations", "rankings", "thumbs", or "judgements": rankings and thumbs together.
+    """
 
     what: str
     have: int
@@ -59,6 +65,7 @@ class LoopStatus:
     open_judgements: dict[str, int]
     num_demonstrations: int
     num_rankings: int
+    num_thumbs: int
     num_rounds: int
 
 
@@ -82,7 +89,7 @@ def requirement_get(
 ) -> Requirement:
     """Judgements that count and no earlier round has seen, against what the next round needs.
 
-    A person may start one with fewer rankings than the loop waits for, down to MANUAL_RANKINGS.
+    A person may start one with fewer than the loop waits for, down to MANUAL_RANKINGS.
     """
     settings = settings or loop_settings_get(project)
     last = _snapshot_last(project)
@@ -91,10 +98,26 @@ def requirement_get(
         total = demonstrations_count(project)
         # A first round that stopped waits for as many demonstrations again before it tries anew.
         return Requirement("demonstrations", total - seen, settings.min_demonstrations)
-    seen = _num_counted(last.rankings.all(), project) if last else 0
-    total = rankings_count(project)
+    kinds = kinds_waited_for(project, settings)
     need = settings.rankings_per_round
-    return Requirement("rankings", total - seen, min(need, MANUAL_RANKINGS) if is_manual else need)
+    return Requirement(
+        what=kinds[0].plural if len(kinds) == 1 else "judgements",
+        have=sum(_num_new(kind, project, last) for kind in kinds),
+        need=min(need, MANUAL_RANKINGS) if is_manual else need,
+    )
+
+
+def kinds_waited_for(project: Project, settings: LoopSettings) -> list[JudgementKind]:
+    """The kinds that a round after the first learns from, demonstrations aside.
+
+    Those the project collects; when it collects none of them, those that its methods read.
+    """
+    used = {settings.policy_method}
+    if settings.reward_model != RewardModelUse.NONE:
+        used |= {method.name for method in method_list("reward_model")}
+    streams = {name for method in method_list() if method.name in used for name in method.data}
+    read = [kind for kind in kind_list() if kind.training_stream in streams - {"demonstrations"}]
+    return [kind for kind in read if kind.name in project.kinds] or read
 
 
 def demonstrations_count(project: Project) -> int:
@@ -105,6 +128,11 @@ def demonstrations_count(project: Project) -> int:
 def rankings_count(project: Project) -> int:
     """Those that count: not of excluded people."""
     return _num_counted(Ranking.objects.filter(prompt__project=project), project)
+
+
+def thumbs_count(project: Project) -> int:
+    """Those that count: not of excluded people."""
+    return _num_counted(Thumb.objects.filter(prompt__project=project), project)
 
 
 def loop_status(project: Project) -> LoopStatus:
@@ -138,6 +166,7 @@ def loop_status(project: Project) -> LoopStatus:
         open_judgements={kind: row["slots"] for kind, row in tasks.items()},
         num_demonstrations=demonstrations_count(project),
         num_rankings=rankings_count(project),
+        num_thumbs=thumbs_count(project),
         num_rounds=rounds.count(),
     )
 
@@ -166,6 +195,13 @@ def _sentence(
     if auto_start:
         return f"Round {next_number} starts within seconds."
     return f"Round {next_number} can start: there are {requirement.have} {requirement.what}."
+
+
+def _num_new(kind: JudgementKind, project: Project, last: Snapshot | None) -> int:
+    """Judgements that count and the snapshot lacks; its field is named by the kind's plural."""
+    rows = kind.model._default_manager.filter(prompt__project=project)
+    seen = _num_counted(getattr(last, kind.plural).all(), project) if last else 0
+    return _num_counted(rows, project) - seen
 
 
 def _num_counted(judgements: QuerySet[Any], project: Project) -> int:

@@ -1,0 +1,81 @@
+"""A loop that learns from thumbs: what it waits for, what it asks, what it trains."""
+
+import pytest
+from django.contrib.auth.models import User
+
+from annotation.models import Project
+from tests.factories import demonstration_make, ranking_make, thumb_make
+from training.models import LoopSettings, Round
+from training.selectors.loop import Requirement, loop_status, requirement_get, shortage_sentence
+from training.services.base_model import base_checkpoint_get
+from training.services.snapshots import snapshot_create
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def begun(project: Project, bob: User, small: LoopSettings) -> Project:
+    """A project whose base model is deployed, and whose last round saw one of each judgement."""
+    project.kinds = ["demonstration", "ranking", "thumbs"]
+    project.save()
+    base = base_checkpoint_get(base_model=small.base_model)
+    project.deployments.create(checkpoint=base)
+    demonstration_make(project, bob)
+    ranking_make(project, bob)
+    thumb_make(project, bob)
+    snapshot = snapshot_create(project=project, settings=small)
+    Round.objects.create(
+        project=project, number=0, steps=["freeze"], status="cancelled", snapshot=snapshot,
+        finished_at=snapshot.created_at,
+    )  # fmt: skip
+    for _ in range(2):
+        ranking_make(project, bob)
+    for _ in range(3):
+        thumb_make(project, bob)
+    return project
+
+
+# 6 judgements a round; 2 rankings and 3 thumbs are new.
+@pytest.mark.parametrize(
+    ("kinds", "method", "reward_model", "expected"),
+    [
+        (["ranking"], "ppo", "scratch", Requirement("rankings", 2, 6)),
+        (["demonstration", "ranking", "thumbs"], "ppo", "scratch", Requirement("rankings", 2, 6)),
+        (["ranking", "thumbs"], "dpo", "none", Requirement("rankings", 2, 6)),
+        (["thumbs"], "kto", "none", Requirement("thumbs", 3, 6)),
+        (["ranking", "thumbs"], "kto", "none", Requirement("thumbs", 3, 6)),
+        (["ranking", "thumbs"], "kto", "scratch", Requirement("judgements", 5, 6)),
+        # Nothing that is collected is of use: it names what would be.
+        (["thumbs"], "dpo", "none", Requirement("rankings", 2, 6)),
+        (["ranking"], "kto", "none", Requirement("thumbs", 3, 6)),
+    ],
+)
+def test_a_round_waits_for_the_judgements_its_methods_learn_from(
+    begun: Project,
+    small: LoopSettings,
+    kinds: list[str],
+    method: str,
+    reward_model: str,
+    expected: Requirement,
+) -> None:
+    begun.kinds = kinds
+    small.policy_method, small.reward_model = method, reward_model
+    assert requirement_get(begun, small) == expected
+    # 6 is less than the 16 a person may start with, so it holds for people, too.
+    assert requirement_get(begun, small, is_manual=True) == expected
+
+
+def test_the_dashboard_says_that_it_waits_for_thumbs(begun: Project, small: LoopSettings) -> None:
+    begun.kinds = ["thumbs"]
+    begun.save()
+    LoopSettings.objects.filter(pk=small.pk).update(
+        policy_method="kto", reward_model="none", rankings_per_round=20
+    )
+    status = loop_status(begun)
+    assert status.sentence == "Round 1 needs 20 new thumbs; there are 3, so 17 are missing."
+    assert status.num_thumbs == 4
+    assert not status.can_start
+    # By hand 16 are enough: MANUAL_RANKINGS.
+    assert shortage_sentence(status.requirement_manual, 1) == (
+        "Round 1 needs 16 new thumbs; there are 3, so 13 are missing."
+    )
