@@ -9,6 +9,9 @@ from django.http import HttpRequest
 
 from annotation.errors import DomainError
 from annotation.models import (
+    AIJudgement,
+    AILabeler,
+    AIRevision,
     ApiToken,
     Assignment,
     AuditEvent,
@@ -16,6 +19,8 @@ from annotation.models import (
     Demonstration,
     Exclusion,
     Membership,
+    Principle,
+    PrincipleVersion,
     Project,
     Prompt,
     Ranking,
@@ -201,6 +206,46 @@ class ExclusionAdmin(HistoryAdmin):
     list_display = ("project", "user", "reason", "created_at", "lifted_at")
     list_filter = ("project",)
     list_select_related = ("project", "user")
+
+
+class PrincipleVersionInline(ReadOnlyInline):
+    model = PrincipleVersion
+
+
+@admin.register(Principle)
+class PrincipleAdmin(HistoryAdmin):
+    list_display = ("id", "project", "name", "position", "is_active")
+    list_filter = ("project",)
+    list_select_related = ("project",)
+    inlines = [PrincipleVersionInline]
+
+
+@admin.register(PrincipleVersion)
+class PrincipleVersionAdmin(HistoryAdmin):
+    list_display = ("id", "principle", "number", "author", "created_at")
+    list_filter = ("principle__project",)
+    list_select_related = ("principle", "author")
+
+
+@admin.register(AILabeler)
+class AILabelerAdmin(HistoryAdmin):
+    list_display = ("name", "project", "kind", "is_active", "counts", "min_agreement", "weight")
+    list_filter = ("project",)
+    list_select_related = ("project",)
+
+
+@admin.register(AIJudgement)
+class AIJudgementAdmin(HistoryAdmin):
+    list_display = ("id", "ai_labeler", "prompt_id", "probability", "order_gap", "run_id")
+    list_filter = ("ai_labeler",)
+    list_select_related = ("ai_labeler",)
+
+
+@admin.register(AIRevision)
+class AIRevisionAdmin(HistoryAdmin):
+    list_display = ("id", "ai_labeler", "prompt_id", "status", "decided_by", "created_at")
+    list_filter = ("status", "ai_labeler")
+    list_select_related = ("ai_labeler", "decided_by")
 
 
 @admin.register(ApiToken)

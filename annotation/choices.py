@@ -43,3 +43,18 @@ class AssignmentStatus(models.TextChoices):
     TERMINAL = nonmember(("submitted", "skipped", "expired", "withdrawn"))
     # The lease ended without the annotator's decision: the task may be offered to them again.
     RECLAIMABLE = nonmember(("expired", "withdrawn"))
+
+
+class AILabelerKind(models.TextChoices):
+    """Where the model that judges is."""
+
+    ENDPOINT = "endpoint", "Server"
+    CHECKPOINT = "checkpoint", "Checkpoint"
+
+
+class RevisionStatus(models.TextChoices):
+    """Whether a person took an AI's revision as a demonstration."""
+
+    WAITING = "waiting", "Waiting"
+    APPROVED = "approved", "Approved"
+    REFUSED = "refused", "Refused"

@@ -8,9 +8,13 @@ from django.contrib.auth.models import User
 
 from annotation.choices import Origin, Role
 from annotation.models import (
+    AIJudgement,
+    AILabeler,
+    AIRevision,
     Assignment,
     Completion,
     Demonstration,
+    Principle,
     Project,
     Prompt,
     Ranking,
@@ -18,6 +22,7 @@ from annotation.models import (
     Thumb,
 )
 from annotation.services.assignments import assignment_claim, assignment_submit
+from annotation.services.principles import principle_create
 from annotation.services.projects import membership_set, project_create, project_update
 from annotation.services.prompts import content_hash
 from annotation.services.tasks import ranking_task_create, task_create
@@ -140,3 +145,56 @@ def thumb_make(
 def completion_ids(task: Task) -> list[int]:
     """In the task's own order, not in the one shown."""
     return list(task.task_completions.order_by("index").values_list("completion_id", flat=True))
+
+
+def principle_make(project: Project, text: str = "Be kind.", name: str | None = None) -> Principle:
+    return principle_create(
+        project=project, actor=None, name=name or f"principle {next(_numbers)}", text=text
+    )
+
+
+def ai_labeler_make(project: Project, **fields: Any) -> AILabeler:
+    """A server that is asked nothing until a run is started."""
+    name = fields.pop("name", f"judge {next(_numbers)}")
+    user = user_make(f"ai-{next(_numbers)}", is_active=False)
+    fields = {"kind": "endpoint", "config": {"server_url": "http://judge:1"}} | fields
+    return AILabeler.objects.create(project=project, user=user, name=name, **fields)
+
+
+def ai_judgement_make(
+    labeler: AILabeler,
+    first: Completion,
+    second: Completion,
+    probability: float,
+    setting_hash: str = "setting",
+) -> AIJudgement:
+    """P(first is better); stored with the older completion first, as the table demands."""
+    if first.pk > second.pk:
+        first, second, probability = second, first, 1 - probability
+    return AIJudgement.objects.create(
+        ai_labeler=labeler,
+        prompt=first.prompt,
+        first=first,
+        second=second,
+        probability=probability,
+        order_gap=0.1,
+        is_hard=False,
+        principles=[],
+        setting_hash=setting_hash,
+        run_id=1,
+    )
+
+
+def ai_revision_make(
+    labeler: AILabeler, prompt: Prompt, revision: str = "A kinder answer."
+) -> AIRevision:
+    return AIRevision.objects.create(
+        ai_labeler=labeler,
+        prompt=prompt,
+        principle=principle_make(labeler.project).version,
+        step=0,
+        initial="An answer.",
+        critique="It is not kind.",
+        revision=revision,
+        run_id=next(_numbers),
+    )

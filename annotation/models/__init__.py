@@ -1,3 +1,10 @@
+from annotation.models.ai import (
+    AIJudgement,
+    AILabeler,
+    AIRevision,
+    Principle,
+    PrincipleVersion,
+)
 from annotation.models.assignment import Assignment
 from annotation.models.audit import AuditEvent
 from annotation.models.completion import Completion
@@ -11,6 +18,9 @@ from annotation.models.thumb import Thumb
 from annotation.models.token import ApiToken
 
 __all__ = [
+    "AIJudgement",
+    "AILabeler",
+    "AIRevision",
     "ApiToken",
     "Assignment",
     "AuditEvent",
@@ -18,6 +28,8 @@ __all__ = [
     "Demonstration",
     "Exclusion",
     "Membership",
+    "Principle",
+    "PrincipleVersion",
     "Project",
     "Prompt",
     "Ranking",

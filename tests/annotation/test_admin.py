@@ -6,7 +6,17 @@ from annotation import models
 from annotation.models import AuditEvent, Membership, Project, Task
 from annotation.services.exclusions import labeler_exclude
 from annotation.services.tokens import token_create
-from tests.factories import demonstration_make, prompt_make, ranking_make, thumb_make, user_make
+from tests.factories import (
+    ai_judgement_make,
+    ai_labeler_make,
+    ai_revision_make,
+    completion_make,
+    demonstration_make,
+    prompt_make,
+    ranking_make,
+    thumb_make,
+    user_make,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -32,6 +42,10 @@ def rows(project, bob, alice):
     demonstration_make(project, bob)
     thumb_make(project, bob)
     token_create(user=alice, name="laptop")
+    labeler = ai_labeler_make(project)
+    prompt = prompt_make(project)
+    ai_judgement_make(labeler, completion_make(prompt), completion_make(prompt), 0.7)
+    ai_revision_make(labeler, prompt)
     labeler_exclude(project=project, user=bob, actor=alice, reason="Random clicks")
 
 
