@@ -2,6 +2,7 @@
 
 REMEDIES = {
     "data_too_small": "Collect more judgements, then start a round again.",
+    "not_enough_judgements": "Collect more judgements, then start a round again.",
     "not_enough_rankings": "Collect more rankings, then start a round again.",
     "not_enough_demonstrations": "Collect more demonstrations, then start a round again.",
     "no_prompts": "Import prompts, then retry.",

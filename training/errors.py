@@ -9,6 +9,12 @@ class NotEnoughRankings(Conflict):
     code = "not_enough_rankings"
 
 
+class NotEnoughJudgements(Conflict):
+    """Thumbs, or rankings and thumbs together. `extra`: have, need, missing."""
+
+    code = "not_enough_judgements"
+
+
 class NotEnoughDemonstrations(Conflict):
     """`extra`: have, need, missing."""
 

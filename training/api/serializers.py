@@ -65,7 +65,7 @@ class RoundSerializer(serializers.Serializer):
 
 
 class RequirementSerializer(serializers.Serializer):
-    what = serializers.ChoiceField(choices=["demonstrations", "rankings"])
+    what = serializers.ChoiceField(choices=["demonstrations", "rankings", "thumbs", "judgements"])
     have = serializers.IntegerField()
     need = serializers.IntegerField()
     missing = serializers.IntegerField()
@@ -126,6 +126,7 @@ class LoopStatusSerializer(serializers.Serializer):
     open_judgements = serializers.DictField(child=serializers.IntegerField())
     num_demonstrations = serializers.IntegerField()
     num_rankings = serializers.IntegerField()
+    num_thumbs = serializers.IntegerField()
     num_rounds = serializers.IntegerField()
 
 

@@ -29,6 +29,7 @@ from training.choices import (
 from training.errors import (
     NoPrompts,
     NotEnoughDemonstrations,
+    NotEnoughJudgements,
     NotEnoughRankings,
     RoundAlreadyRunning,
     RoundNotPaused,
@@ -328,7 +329,7 @@ def _restart(round: Round, step: str) -> None:
 
 def _shortage(requirement: Requirement, number: int) -> DomainError:
     family = {"demonstrations": NotEnoughDemonstrations, "rankings": NotEnoughRankings}
-    return family[requirement.what](
+    return family.get(requirement.what, NotEnoughJudgements)(
         shortage_sentence(requirement, number),
         have=requirement.have,
         need=requirement.need,
