@@ -1,0 +1,365 @@
+"""Lineage both ways, and a labeler whose work is taken out and put back."""
+
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from django.contrib.auth.models import User
+from rest_framework.test import APIClient
+
+from annotation.choices import Role
+from annotation.models import Demonstration, Exclusion, Project, Ranking, Thumb
+from annotation.services.exclusions import labeler_exclude, labeler_readmit
+from annotation.services.projects import membership_set
+from tests.factories import (
+    completion_make,
+    demonstration_make,
+    labeler_make,
+    prompt_make,
+    ranking_make,
+    thumb_make,
+    user_make,
+)
+from tests.training.people import prompts_make
+from training.choices import CheckpointKind, RoundStatus, RunStatus, SamplePurpose, Trigger
+from training.errors import RoundAlreadyRunning
+from training.models import (
+    Checkpoint,
+    Deployment,
+    LoopSettings,
+    Round,
+    Run,
+    RunParent,
+    Sample,
+    Snapshot,
+)
+from training.selectors.checkpoints import checkpoint_list
+from training.selectors.lineage import (
+    checkpoint_affected_by,
+    checkpoint_ancestry,
+    checkpoints_affected,
+    completion_get_origin,
+    labeler_lineage,
+    sft_is_affected,
+)
+from training.selectors.loop import loop_status, requirement_get
+from training.services import forgetting
+from training.services.forgetting import labeler_forget
+from training.services.snapshots import snapshot_create, snapshot_folder
+
+Api = Callable[[User | None], APIClient]
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def dora(project: Project) -> User:
+    return labeler_make(project, "dora")
+
+
+@pytest.fixture
+def rita(project: Project) -> User:
+    rita = user_make("rita")
+    membership_set(actor=None, project=project, user=rita, role=Role.REVIEWER)
+    return rita
+
+
+@dataclass(frozen=True)
+class Family:
+    """Dora wrote both demonstrations and three rankings, Bob one ranking and one thumb.
+
+    Each model with what it was made from; Bob's ranking is in snapshot 1 alone, his thumb in 3:
+
+        sft-0     on 0 (demonstrations)
+        rm-1      on 1 (all rankings), from sft-0         reads Bob
+        sft-1     on 1, beside Bob's ranking, reads demonstrations alone
+        ppo-1     on 1, from sft-0, rm-1                  one generation from Bob's reader
+        ppo-1/10  a candidate of the same run
+        rm-2      on 2 (Dora's rankings), from sft-0
+        ppo-2     on 2, from ppo-1, rm-2                  two generations
+        ppo-3     on 2, from sft-0, rm-2
+        kto-4     on 3 (Bob's thumb), from sft-1          reads Bob
+    """
+
+    project: Project
+    snapshots: list[Snapshot]
+    models: dict[str, Checkpoint]
+
+    def names(self, ids: set[int]) -> set[str]:
+        return {name for name, row in self.models.items() if row.pk in ids}
+
+
+def snapshot_make(project: Project, **judgements: list) -> Snapshot:
+    snapshot = Snapshot.objects.create(project=project, hash=uuid.uuid4().hex, seed=1, manifest={})
+    for field, rows in judgements.items():
+        getattr(snapshot, field).set(rows)
+    return snapshot
+
+
+def run_make(snapshot: Snapshot, step: str, method: str, **parents: Checkpoint) -> Run:
+    round = Round.objects.get(snapshot=snapshot)
+    run = Run.objects.create(
+        project=round.project,
+        round=None if Run.objects.filter(round=round, step=step).exists() else round,
+        step=step,
+        method=method,
+        queue="train",
+        status=RunStatus.SUCCEEDED,
+        seed=1,
+        code_version="abc1234",
+        snapshot=snapshot,
+    )
+    for role, checkpoint in parents.items():
+        RunParent.objects.create(run=run, role=role, checkpoint=checkpoint)
+    return run
+
+
+def model_make(run: Run, kind: str, name: str, step: int | None = None) -> Checkpoint:
+    return Checkpoint.objects.create(
+        project=run.project, run=run, kind=kind, name=name, path=f"runs/{run.pk}", step=step
+    )
+
+
+@pytest.fixture
+def family(project: Project, bob: User, dora: User) -> Family:
+    demonstrations = [demonstration_make(project, dora) for _ in range(2)]
+    dora_rankings = [ranking_make(project, dora) for _ in range(3)]
+    all_rankings = [*dora_rankings, ranking_make(project, bob)]
+    judged = [
+        {},
+        {"rankings": all_rankings},
+        {"rankings": dora_rankings},
+        {"thumbs": [thumb_make(project, bob)]},
+    ]
+    snapshots = []
+    for number, more in enumerate(judged):
+        snapshots.append(snapshot_make(project, demonstrations=demonstrations, **more))
+        Round.objects.create(
+            project=project,
+            number=number,
+            status=RoundStatus.SUCCEEDED,
+            steps=["freeze"],
+            step="freeze",
+            trigger=Trigger.MANUAL,
+            snapshot=snapshots[-1],
+            finished_at=snapshots[-1].created_at,
+        )
+    base = Checkpoint.objects.create(kind=CheckpointKind.BASE, name="base", path="base_model/x")
+    zero, one, two, three = snapshots
+    models = {"base": base}
+
+    def add(name: str, snapshot: Snapshot, step: str, method: str, **parents: str) -> None:
+        kind = {"sft": "sft", "reward_model": "reward_model"}.get(step, "policy")
+        made_from = {role: models[parent] for role, parent in parents.items()}
+        models[name] = model_make(run_make(snapshot, step, method, **made_from), kind, name)
+
+    add("sft-0", zero, "sft", "sft", init="base")
+    add("rm-1", one, "reward_model", "reward_model", init="sft-0")
+    add("sft-1", one, "sft", "sft", init="base")
+    add("ppo-1", one, "policy", "ppo", reference="sft-0", reward_model="rm-1")
+    models["ppo-1/10"] = model_make(models["ppo-1"].run, "policy", "ppo-1/10", step=10)
+    add("rm-2", two, "reward_model", "reward_model", init="sft-0")
+    add("ppo-2", two, "policy", "ppo", init="ppo-1", reference="sft-0", reward_model="rm-2")
+    add("ppo-3", two, "policy", "ppo", reference="sft-0", reward_model="rm-2")
+    add("kto-4", three, "policy", "kto", reference="sft-1")
+    Deployment.objects.create(
+        project=project, checkpoint=models["ppo-2"], round=Round.objects.get(number=2)
+    )
+    return Family(project, snapshots, models)
+
+
+BOBS = {"rm-1", "ppo-1", "ppo-1/10", "ppo-2", "kto-4"}
+
+
+# Whose judgements are frozen
+
+
+def frozen_ids(snapshot: Snapshot, name: str) -> list[int]:
+    text = (snapshot_folder(snapshot.hash) / f"{name}.jsonl").read_text()
+    return [json.loads(line)["id"] for line in text.splitlines()]
+
+
+def test_a_snapshot_leaves_out_the_excluded_and_readmitting_brings_them_back(
+    project: Project, alice: User, bob: User, dora: User, small: LoopSettings
+) -> None:
+    for prompt in prompts_make(project, 3):
+        ranking_make(project, bob, prompt=prompt)
+        demonstration_make(project, bob, "From Bob.", prompt)
+        thumb_make(project, bob, prompt=prompt)
+    kept = ranking_make(project, dora)
+    before = snapshot_create(project=project, settings=small)
+    labeler_exclude(project=project, user=bob, actor=alice, reason="Random clicks")
+    without = snapshot_create(project=project, settings=small)
+    assert frozen_ids(without, "rankings") == [kept.pk]
+    assert frozen_ids(without, "demonstrations") == frozen_ids(without, "ratings") == []
+    assert list(without.rankings.all()) == [kept]
+    assert without.demonstrations.count() == without.thumbs.count() == 0
+    # The prompts are nobody's judgement: all four stay. What was frozen before stays as it was.
+    assert len((snapshot_folder(without.hash) / "prompts.jsonl").read_text().splitlines()) == 4
+    assert before.rankings.count() == len(frozen_ids(before, "rankings")) == 4
+    assert (Ranking.objects.count(), Demonstration.objects.count(), Thumb.objects.count()) == (
+        4,
+        3,
+        3,
+    )
+    labeler_readmit(project=project, user=bob, actor=alice)
+    assert snapshot_create(project=project, settings=small) == before
+
+
+def test_the_next_round_waits_for_judgements_that_count(
+    family: Family, project: Project, alice: User, bob: User, small: LoopSettings
+) -> None:
+    # The last round's snapshot has no ranking: Dora's three and Bob's one are new.
+    assert requirement_get(project, small).have == 4
+    assert loop_status(project).num_rankings == 4
+    labeler_exclude(project=project, user=bob, actor=alice, reason="Random clicks")
+    assert requirement_get(project, small).have == 3
+    assert loop_status(project).num_rankings == 3
+    # Were the last round's snapshot the one with all four, Bob's would be neither old nor new.
+    Round.objects.filter(number=3).update(snapshot=family.snapshots[1])
+    assert requirement_get(project, small).have == 0
+
+
+# Which models learned from a person
+
+
+def test_the_affected_models_are_exactly_those_that_descend_from_a_reader(
+    family: Family, project: Project, alice: User, bob: User, dora: User
+) -> None:
+    assert checkpoints_affected(project) == set()
+    labeler_exclude(project=project, user=bob, actor=alice, reason="Random clicks")
+    assert family.names(checkpoints_affected(project)) == BOBS
+    assert not sft_is_affected(project)
+    for name, checkpoint in family.models.items():
+        expected = [bob] if name in BOBS else []
+        assert checkpoint_affected_by(checkpoint) == expected, name
+    marks = {row.name: row.affected for row in checkpoint_list(project)}
+    assert {name for name, affected in marks.items() if affected} == BOBS
+    assert len(marks) == 9
+    labeler_readmit(project=project, user=bob, actor=alice)
+    assert checkpoints_affected(project) == set()
+
+
+def test_who_wrote_the_demonstrations_taught_every_model(
+    family: Family, project: Project, alice: User, bob: User, dora: User
+) -> None:
+    for user in (dora, bob):
+        labeler_exclude(project=project, user=user, actor=alice, reason="Withdrew consent")
+    assert family.names(checkpoints_affected(project)) == set(family.models) - {"base"}
+    assert sft_is_affected(project)
+    assert checkpoint_affected_by(family.models["ppo-1"]) == [bob, dora]
+    assert checkpoint_affected_by(family.models["sft-1"]) == [dora]
+
+
+def test_a_persons_lineage_names_snapshots_rounds_and_models_with_shares(
+    family: Family, project: Project, bob: User
+) -> None:
+    lineage = labeler_lineage(project, bob)
+    assert (lineage.username, lineage.exclusion) == ("bob", None)
+    assert lineage.judgements == {"demonstration": 0, "ranking": 1, "thumbs": 1}
+    assert lineage.rounds == [3, 1]
+    # Snapshot 1: 4 rankings and 2 demonstrations; snapshot 3: a thumb and 2 demonstrations.
+    shares = [(item.rounds, item.judgements, item.total) for item in lineage.snapshots]
+    assert shares == [([3], {"thumbs": 1}, 3), ([1], {"ranking": 1}, 6)]
+    assert lineage.snapshots[1].share == pytest.approx(1 / 6)
+    models = {item.name: item for item in lineage.checkpoints}
+    assert set(models) == BOBS
+    # rm-1 read 4 rankings and 2 demonstrations, kto-4 one rating; the others what rm-1 read.
+    assert {name: item.share for name, item in models.items()} == {
+        "rm-1": pytest.approx(1 / 6),
+        "ppo-1": pytest.approx(1 / 6),
+        "ppo-1/10": pytest.approx(1 / 6),
+        "ppo-2": pytest.approx(1 / 6),
+        "kto-4": pytest.approx(1),
+    }
+    assert {name for name, item in models.items() if item.is_direct} == {"rm-1", "kto-4"}
+    assert {name for name, item in models.items() if item.is_deployed} == {"ppo-2"}
+    assert (models["rm-1"].round, models["rm-1"].kind_title) == (1, "Reward model")
+
+
+def test_somebody_who_judged_nothing_taught_nothing(family: Family, charlie: User) -> None:
+    lineage = labeler_lineage(family.project, charlie)
+    assert lineage.num_judgements == 0
+    assert lineage.snapshots == lineage.rounds == lineage.checkpoints == []
+
+
+# From a completion back to its teachers
+
+
+def sampled(family: Family, name: str) -> int:
+    completion = completion_make(prompt_make(family.project))
+    Sample.objects.create(
+        completion=completion, checkpoint=family.models[name], run=family.models[name].run,
+        index=0, settings={}, seed=1, num_tokens=2, finished=True, purpose=SamplePurpose.RANKING,
+    )  # fmt: skip
+    return completion.pk
+
+
+def test_a_completion_leads_back_to_the_labelers_of_each_ancestor(
+    family: Family, project: Project, alice: User, bob: User, dora: User
+) -> None:
+    labeler_exclude(project=project, user=bob, actor=alice, reason="Random clicks")
+    origin = completion_get_origin(project, sampled(family, "ppo-1"), show_names=True)
+    entries = {entry["checkpoint"]: entry for entry in origin["ancestry"]}
+    assert list(entries) == ["ppo-1", "sft-0", "rm-1", "base"]
+    assert entries["rm-1"]["labelers"] == [
+        {
+            "user_id": dora.pk,
+            "username": "dora",
+            "excluded": False,
+            "judgements": {"demonstration": 2, "ranking": 3},
+        },
+        {"user_id": bob.pk, "username": "bob", "excluded": True, "judgements": {"ranking": 1}},
+    ]
+    # SFT reads demonstrations alone; nobody taught the base model here.
+    assert [item["username"] for item in entries["sft-0"]["labelers"]] == ["dora"]
+    assert entries["base"]["labelers"] == []
+    assert {item["role"] for item in entries["ppo-1"]["parents"]} == {"reference", "reward_model"}
+
+
+def test_without_names_the_counts_remain(family: Family) -> None:
+    (first, *_) = checkpoint_ancestry(family.models["rm-1"])
+    assert [(item["user_id"], item["username"]) for item in first["labelers"]] == [(None, None)] * 2
+    assert [sum(item["judgements"].values()) for item in first["labelers"]] == [5, 1]
+
+
+# Forgetting
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
+    """Rounds are asked for and not started."""
+    asked: list[dict] = []
+    monkeypatch.setattr(forgetting, "round_start", lambda **how: asked.append(how))
+    return asked
+
+
+def test_forgetting_excludes_and_asks_for_a_round_of_its_own_trigger(
+    family: Family, project: Project, alice: User, bob: User, starts: list[dict]
+) -> None:
+    done = labeler_forget(project=project, user=bob, actor=alice, reason="Random clicks")
+    assert Exclusion.objects.get(lifted_at=None) == done.exclusion
+    assert starts == [{"project": project, "actor": alice, "trigger": Trigger.FORGET}]
+
+
+def test_no_round_is_asked_for_when_nothing_learned_or_nobody_wants_it(
+    family: Family, project: Project, alice: User, bob: User, starts: list[dict]
+) -> None:
+    newcomer = labeler_make(project)
+    ranking_make(project, newcomer)
+    labeler_forget(project=project, user=newcomer, actor=alice, reason="Left")
+    labeler_forget(project=project, user=bob, actor=alice, reason="Left", retrain=False)
+    assert starts == []
+    assert Exclusion.objects.count() == 2
+
+
+def test_a_round_that_cannot_start_is_told_and_the_exclusion_stays(
+    family: Family, project: Project, alice: User, bob: User, small: LoopSettings
+) -> None:
+    Round.objects.filter(number=3).update(status=RoundStatus.RUNNING, finished_at=None)
+    done = labeler_forget(project=project, user=bob, actor=alice, reason="Random clicks")
+    assert isinstance(done.refusal, RoundAlreadyRunning)
+    assert done.round is None
+    assert Exclusion.objects.filter(user=bob, lifted_at=None).count() == 1
