@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from training.models import (
     Checkpoint,
     Deployment,
+    FeedbackRun,
     LoopSettings,
     Metric,
     Round,
@@ -94,6 +95,13 @@ class MetricAdmin(ReadOnlyAdmin):
     list_select_related = ("run",)
     search_fields = ("name",)
     show_full_result_count = False
+
+
+@admin.register(FeedbackRun)
+class FeedbackRunAdmin(ReadOnlyAdmin):
+    list_display = ("run", "ai_labeler", "purpose", "created_at")
+    list_filter = ("purpose",)
+    list_select_related = ("run", "ai_labeler")
 
 
 @admin.register(Sample)

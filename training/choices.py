@@ -26,6 +26,17 @@ class RoundStep(TextChoices):
     VERDICT = "verdict", "Wait for people's verdict"
 
 
+# A run's own step besides those of rounds: work for an AI labeler, whenever an admin asks.
+FEEDBACK = "feedback"
+RUN_STEPS = [*RoundStep.choices, (FEEDBACK, "Ask an AI labeler")]
+
+
+class FeedbackPurpose(TextChoices):
+    MEASURE = "measure", "Measure agreement with people"
+    LABEL = "label", "Label pairs nobody judged"
+    REVISE = "revise", "Write and revise answers"
+
+
 class Trigger(TextChoices):
     FIRST = "first", "First demonstrations"
     AUTOMATIC = "automatic", "Enough new judgements"

@@ -1,4 +1,5 @@
 from training.models.checkpoint import Checkpoint, Deployment
+from training.models.feedback import FeedbackRun
 from training.models.loop import LoopSettings
 from training.models.round import Round
 from training.models.run import Metric, Run, RunParent
@@ -8,6 +9,7 @@ from training.models.snapshot import Snapshot
 __all__ = [
     "Checkpoint",
     "Deployment",
+    "FeedbackRun",
     "LoopSettings",
     "Metric",
     "Round",

@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from annotation.models.base import CreatedModel, choices_check
-from training.choices import RoundStep, RunQueue, RunStatus
+from training.choices import RUN_STEPS, RunQueue, RunStatus
 from training.models.checkpoint import Checkpoint
 from training.models.round import Round
 from training.models.snapshot import Snapshot
@@ -18,7 +18,7 @@ class Run(CreatedModel):
     round = models.ForeignKey(
         Round, null=True, blank=True, on_delete=models.CASCADE, related_name="runs"
     )
-    step = models.CharField(max_length=20, choices=RoundStep.choices)
+    step = models.CharField(max_length=20, choices=RUN_STEPS)
     method = models.CharField(max_length=50)
     queue = models.CharField(max_length=20, choices=RunQueue.choices)
     status = models.CharField(max_length=20, choices=RunStatus.choices, default=RunStatus.QUEUED)

@@ -17,6 +17,12 @@ class Snapshot(CreatedModel):
         "annotation.Demonstration", related_name="snapshots", blank=True
     )
     thumbs = models.ManyToManyField("annotation.Thumb", related_name="snapshots", blank=True)
+    ai_judgements = models.ManyToManyField(
+        "annotation.AIJudgement", related_name="snapshots", blank=True
+    )
+    ai_revisions = models.ManyToManyField(
+        "annotation.AIRevision", related_name="snapshots", blank=True
+    )
 
     class Meta:
         constraints = [

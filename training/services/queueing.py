@@ -122,7 +122,7 @@ def queue_top_up(*, project: Project) -> Run | None:
         LoopSettings.objects.select_for_update().get(pk=settings.pk)
         if _answers_coming(project) or _last_top_up_failed(project):
             return None
-        number = Run.objects.filter(project=project, round__isnull=True).count()
+        number = _top_ups(project).count()
         seed = seed_derive(settings.seed, "top-up", number)
         prompts = prompts_choose(settings=settings, num=2 * settings.queue_low_water, seed=seed)
         if not prompts:
@@ -144,8 +144,12 @@ def _open_ranking_tasks(project: Project) -> int:
     return Task.objects.filter(project=project, kind=RANKING, status=TaskStatus.OPEN).count()
 
 
+def _top_ups(project: Project) -> QuerySet[Run]:
+    return Run.objects.filter(project=project, round__isnull=True, step=RoundStep.SAMPLE)
+
+
 def _answers_coming(project: Project) -> bool:
-    topping_up = Run.objects.filter(project=project, round__isnull=True, status__in=RUN_ACTIVE)
+    topping_up = _top_ups(project).filter(status__in=RUN_ACTIVE)
     steps = (RoundStep.DEPLOY, RoundStep.SAMPLE, RoundStep.QUEUE)
     in_round = Round.objects.filter(project=project, status=RoundStatus.RUNNING, step__in=steps)
     return topping_up.exists() or in_round.exists()
@@ -153,7 +157,7 @@ def _answers_coming(project: Project) -> bool:
 
 def _last_top_up_failed(project: Project) -> bool:
     """The last one brought nothing to rank, moments ago: the next one would be no luckier."""
-    last = Run.objects.filter(project=project, round__isnull=True).order_by("-pk").first()
+    last = _top_ups(project).order_by("-pk").first()
     if last is None or last.finished_at is None:
         return False
     if last.finished_at < timezone.now() - PAUSE_AFTER_NO_TASK:
