@@ -14,7 +14,7 @@ from tests.tiny import (
 from tests.training.algorithms.conftest import folder_for, learner, metrics_read, result_read
 from training.algorithms.entry import run_folder
 from training.algorithms.records import Demonstration
-from training.algorithms.sample.loop import repeated
+from training.algorithms.sample.candidates import repeated
 from training.algorithms.sft.batches import batch_learn
 
 

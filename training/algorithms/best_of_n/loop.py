@@ -16,10 +16,14 @@ from training.algorithms.formulas.selection import best_index, best_of_n_kl, exp
 from training.algorithms.measuring.scoring import closed_completions, scores
 from training.algorithms.models.checkpoint_io import reward_model_load, tokenizer_load
 from training.algorithms.run_dir import Result, RunDir
-from training.algorithms.sample.loop import Sample, sample_record
+from training.algorithms.sample.candidates import Sample, sample_record
 from training.algorithms.sample.prompts import prompt_chunks, prompts_read
 from training.algorithms.sampling.generator import ChatPrompt, Generator
-from training.algorithms.sampling.local_generator import completion_tokens, generator_open
+from training.algorithms.sampling.local_generator import (
+    completion_tokens,
+    generator_open,
+    longest_prompt,
+)
 from training.algorithms.seeds import seed_mix
 
 Chosen = dict[str, Any]
@@ -29,10 +33,11 @@ Chosen = dict[str, Any]
 def run(run_dir: RunDir) -> Result:
     config = run_dir.config_as(BestOfNConfig)
     tokenizer = tokenizer_load(run_dir.input_path("policy"))
-    generator, limit = generator_open(config, run_dir.input_path("policy"), tokenizer)
+    location = run_dir.input_path("policy")
+    generator = generator_open(config, location, tokenizer)
     reward = reward_model_load(run_dir.input_path("reward_model"), tokenizer)
     records = run_dir.records("prompts", None if config.split == "all" else config.split)
-    prompts, counts = prompts_read(tokenizer, records, limit)
+    prompts, counts = prompts_read(tokenizer, records, longest_prompt(config, location))
     run_dir.metrics_write(0, counts)
     chosen = _choose_all(run_dir, config, generator, reward, tokenizer, prompts)
     samples = [each["sample"] for each in chosen]

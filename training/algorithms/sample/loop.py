@@ -1,136 +1,63 @@
-"""Samples num_completions completions per prompt into samples.jsonl, different from each other.
+"""Samples completions of one or several policies into samples.jsonl, for people to rank.
 
-People cannot rank identical texts, so a repeated or empty one is drawn again a few times. This
-tilts the K completions of a prompt away from plain sampling where the policy is nearly sure.
+Without a selection all completions drawn are shown. With one, candidates are drawn first, and the
+reward model's ensemble says which prompts and which of their candidates are worth asking about.
 """
 
-import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from training.algorithms.models.checkpoint_io import tokenizer_load
 from training.algorithms.run_dir import Result, RunDir
 from training.algorithms.sample import SampleConfig
-from training.algorithms.sample.prompts import prompt_chunks, prompts_read
-from training.algorithms.sampling.generator import ChatPrompt, Generator, TextCompletion
-from training.algorithms.sampling.local_generator import completion_length, generator_open
-from training.algorithms.seeds import seed_mix
-
-Sample = dict[str, Any]
+from training.algorithms.sample.candidates import Sample, candidates_draw
+from training.algorithms.sample.prompts import prompts_read, roles_read
+from training.algorithms.sample.selection import asked_metrics, ensemble_find, samples_ask
+from training.algorithms.sampling.local_generator import longest_prompt
 
 
 def run(run_dir: RunDir) -> Result:
     config = run_dir.config_as(SampleConfig)
+    if config.selection != "none":
+        ensemble_find(run_dir, config)  # rather now than after hours of sampling
+    # 1. the prompts and who answers them
     tokenizer = tokenizer_load(run_dir.input_path("policy"))
-    generator, limit = generator_open(config, run_dir.input_path("policy"), tokenizer)
-    prompts, counts = prompts_read(tokenizer, run_dir.records("prompts"), limit)
+    records = run_dir.records("prompts")
+    roles = roles_read(records, config.num_drawn)
+    names = {"policy", *(role for own in roles.values() for role in own)}
+    limit = min(longest_prompt(config, run_dir.input_path(name)) for name in sorted(names))
+    prompts, counts = prompts_read(tokenizer, records, limit)
     run_dir.metrics_write(0, counts)
-    samples = _sample_all(run_dir, config, generator, tokenizer, prompts)
-    run_dir.samples_write(sorted(samples, key=lambda sample: sample["index"]))
-    num_too_long = int(counts["data/prompts_too_long"])
-    data = {"num_prompts": len(prompts), "num_too_long": num_too_long}
-    return Result(samples_metrics(samples), data)
-
-
-def _sample_all(
-    run_dir: RunDir,
-    config: SampleConfig,
-    generator: Generator,
-    tokenizer: Any,
-    prompts: Sequence[ChatPrompt],
-) -> list[Sample]:
-    """Chunk by chunk of prompts of similar length; finished chunks survive a kill."""
-    samples: list[Sample] = []
-    if (folder := run_dir.state_path()) is not None:
-        samples = json.loads((folder / "samples.json").read_text(encoding="utf-8"))
-
-    def write(folder: Path) -> None:
-        (folder / "samples.json").write_text(json.dumps(samples), encoding="utf-8")
-
-    num_done = len(samples) // config.num_completions
-    for rows in prompt_chunks(prompts, config.batch_rows, config.num_completions, num_done):
-        samples += sample_chunk(
-            generator, tokenizer, prompts, rows, config, run_dir.seed, run_dir.leave_if_asked
-        )
-        num_done += len(rows)
-        run_dir.progress_write(num_done, len(prompts), "prompts sampled")
-        run_dir.state_save(write)
-        run_dir.leave_if_asked(num_done)
-    return samples
-
-
-def sample_chunk(
-    generator: Generator,
-    tokenizer: Any,
-    prompts: Sequence[ChatPrompt],
-    rows: Sequence[int],
-    config: SampleConfig,
-    seed: int,
-    on_batch: Callable[[int], None] | None = None,
-) -> list[Sample]:
-    """The samples of some prompts, given by their rows.
-
-    A sample's index is row * num_completions + slot. Its seed depends on the run's seed, the
-    prompt's id, the slot and the attempt only.
-    """
-    slots = [(row, slot) for row in rows for slot in range(config.num_completions)]
-    chosen: dict[tuple[int, int], TextCompletion] = {}
-    for attempt in range(config.max_resamples + 1):
-        wanted = slots if attempt == 0 else repeated(slots, {k: v.text for k, v in chosen.items()})
-        if not wanted:
-            break
-        completions = generator.generate(
-            [prompts[row] for row, _ in wanted],
-            [seed_mix(seed, "sample", prompts[row].prompt_id, k, attempt) for row, k in wanted],
-            temperature=config.temperature,
-            max_new_tokens=config.max_new_tokens,
-            on_batch=on_batch,
-        )
-        chosen.update(zip(wanted, completions, strict=True))
-    return [
-        sample_record(
-            row * config.num_completions + slot, prompts[row], chosen[row, slot], tokenizer
-        )
-        for row, slot in slots
-    ]
-
-
-def sample_record(
-    index: int, prompt: ChatPrompt, completion: TextCompletion, tokenizer: Any
-) -> Sample:
-    """A line of samples.jsonl."""
-    return {
-        "index": index,
-        "prompt_id": prompt.prompt_id,
-        "role": "policy",
-        "text": completion.text,
-        "num_tokens": completion_length(tokenizer, completion),
-        "finished": completion.finished,
-        "seed": completion.seed,
+    # 2. candidates
+    own_roles = [roles[prompt.prompt_id] for prompt in prompts]
+    samples = candidates_draw(run_dir, config, tokenizer, prompts, own_roles)
+    data: dict[str, Any] = {
+        "num_prompts": len(prompts),
+        "num_too_long": int(counts["data/prompts_too_long"]),
     }
-
-
-def repeated(
-    slots: Sequence[tuple[int, int]], texts: dict[tuple[int, int], str]
-) -> list[tuple[int, int]]:
-    """The slots (row, slot) whose text is empty or equals that of an earlier slot of its row."""
-    seen: set[tuple[int, str]] = set()
-    again = []
-    for key in slots:
-        identity = (key[0], texts[key])
-        if not texts[key] or identity in seen:
-            again.append(key)
-        seen.add(identity)
-    return again
+    # 3. what is shown of them
+    metrics = {}
+    if config.selection != "none":
+        splits = {record["prompt_id"]: record.get("split") for record in records}
+        is_held_out = [splits[prompt.prompt_id] == "held_out" for prompt in prompts]
+        asked = samples_ask(run_dir, config, tokenizer, prompts, is_held_out, samples)
+        samples = [sample for each in asked for sample in each.samples]
+        data["asked"] = [each.record(prompts) for each in asked]
+        metrics = asked_metrics(asked)
+    run_dir.samples_write(samples)
+    return Result(samples_metrics(samples) | metrics, data)
 
 
 def samples_metrics(samples: Sequence[Sample]) -> dict[str, float]:
     """Headline numbers; a repeat equals an earlier sample of its prompt."""
     distinct = {(sample["prompt_id"], sample["text"]) for sample in samples}
-    return {
+    metrics: dict[str, float] = {
         "sample/num_samples": len(samples),
         "sample/num_repeats": len(samples) - len(distinct),
-        "sample/length_tokens": sum(sample["num_tokens"] for sample in samples) / len(samples),
-        "sample/finished_share": sum(sample["finished"] for sample in samples) / len(samples),
     }
+    if samples:
+        total = sum(sample["num_tokens"] for sample in samples)
+        metrics["sample/length_tokens"] = total / len(samples)
+        finished = sum(sample["finished"] for sample in samples)
+        metrics["sample/finished_share"] = finished / len(samples)
+    return metrics

@@ -73,19 +73,19 @@ class SamplingConfig(Protocol):
     def server_model(self) -> str | None: ...
 
 
-def generator_open(config: SamplingConfig, location: str, tokenizer: Any) -> tuple[Generator, int]:
-    """The generator of a run and its longest prompt in tokens.
+def generator_open(config: SamplingConfig, location: str, tokenizer: Any) -> Generator:
+    """The generator of a checkpoint; with a server_url no weights are loaded here."""
+    if config.server_url is not None:
+        return server_open(config.server_url, config.server_model)
+    model = policy_load(location, tokenizer)
+    require_decoder_only(model, "Sampling")
+    return LocalGenerator(model, tokenizer, config.batch_rows)
 
-    With a server_url no weights are loaded here; the checkpoint's config.json gives the context.
-    """
-    if config.server_url is None:
-        model = policy_load(location, tokenizer)
-        require_decoder_only(model, "Sampling")
-        generator: Generator = LocalGenerator(model, tokenizer, config.batch_rows)
-    else:
-        generator = server_open(config.server_url, config.server_model)
-        model = SimpleNamespace(config=_config_load(location))
-    return generator, prompt_limit(model, config.max_new_tokens, config.max_prompt_tokens)
+
+def longest_prompt(config: SamplingConfig, location: str) -> int:
+    """In tokens; the checkpoint's config.json gives the context. Raises ConfigError for none."""
+    model = SimpleNamespace(config=_config_load(location))
+    return prompt_limit(model, config.max_new_tokens, config.max_prompt_tokens)
 
 
 def completion_tokens(tokenizer: Any, completion: TextCompletion) -> list[int]:
