@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from annotation.judgements import kind_get
+from annotation.models import Project
 from training.algorithms.configs import ConfigError, config_resolve
 from training.algorithms.methods import Method, UnknownMethod, method_get
 from training.errors import ConfigInvalid, MethodUnknown
@@ -29,10 +31,15 @@ def run_config(
     fields = {field.name for field in dataclasses.fields(method.config)}
     values = {name: value for name, value in settings.sampling.items() if name in fields}
     if method.stage == "sample" and "num_completions" in fields:
-        values["num_completions"] = settings.project.completions_per_task
+        values["num_completions"] = _num_shown(settings.project)
     values |= settings.overrides.get(method.name, {})
     values |= extra or {}
     try:
         return dataclasses.asdict(config_resolve(method.config, values))
     except ConfigError as error:
         raise ConfigInvalid(f"{method.name}: {error.message}", **error.extra) from None
+
+
+def _num_shown(project: Project) -> int:
+    """Answers to each prompt: as many as the kind that shows most of them at once."""
+    return max(1, *(kind_get(name).num_completions(project) for name in project.kinds))

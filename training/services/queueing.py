@@ -1,4 +1,4 @@
-"""From policies to people: which prompts a policy answers, and its answers as ranking tasks."""
+"""From policies to people: which prompts a policy answers, and its answers as tasks."""
 
 import random
 from collections import defaultdict
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from annotation.choices import TaskStatus
 from annotation.models import Completion, Project, Prompt, Task
-from annotation.services.tasks import ranking_task_create
+from annotation.services.tasks import RANKING, THUMBS, ranking_task_create
 from training.algorithms.methods import method_list
 from training.choices import RUN_ACTIVE, RoundStatus, RoundStep, RunStatus, SamplePurpose
 from training.models import LoopSettings, Round, Run, Sample
@@ -21,10 +21,12 @@ from training.services.deployments import policies_live
 from training.services.runs import run_create
 from training.services.settings import loop_settings_ensure
 from training.services.snapshots import HELD_OUT, TRAIN, prompt_split
+from training.services.thumbs_queueing import thumbs_tasks_queue
 from training.strategies import strategy_get
 from training.strategies.base import PromptCandidate
 
-RANKING = "ranking"
+# The kinds of task that show a policy's answers.
+KINDS = (RANKING, THUMBS)
 PROMPTS_PER_TRANSACTION = 16
 PAUSE_AFTER_NO_TASK = timedelta(minutes=10)
 
@@ -60,7 +62,7 @@ def _candidates(project: Project) -> Iterator[tuple[str, PromptCandidate]]:
         .values_list("completion__prompt", "last")
     )
     num_tasks = dict(
-        Task.objects.filter(project=project, kind=RANKING)
+        Task.objects.filter(project=project, kind__in=KINDS)
         .exclude(status=TaskStatus.WITHDRAWN)
         .order_by()
         .values_list("prompt")
@@ -75,8 +77,9 @@ def _candidates(project: Project) -> Iterator[tuple[str, PromptCandidate]]:
 def ranking_tasks_queue(*, run: Run, priority: int = 0) -> tuple[int, int]:
     """Makes one ranking task of each prompt's distinct answers of a sampling run.
 
-    Safe to repeat: a prompt that has its task is left alone. Returns (tasks the run has now,
-    prompts whose answers were all equal, which cannot be ranked).
+    Also a thumbs task of each of them; both only where the project collects that kind. Safe to
+    repeat: what has its task is left alone. Returns (tasks the run has now, prompts whose answers
+    were all equal, which cannot be ranked).
     """
     settings = loop_settings_ensure(project=run.project)
     scores = dict(run.prompts)
@@ -85,6 +88,11 @@ def ranking_tasks_queue(*, run: Run, priority: int = 0) -> tuple[int, int]:
     for sample in samples.order_by("index"):
         by_prompt[sample.completion.prompt_id].append(sample.completion)
     distinct = {prompt_id: _distinct(found) for prompt_id, found in by_prompt.items()}
+    num_thumbs = thumbs_tasks_queue(
+        run=run, settings=settings, answers=list(distinct.values()), priority=priority
+    )
+    if RANKING not in run.project.kinds:
+        return num_thumbs, 0
     rankable = [prompt_id for prompt_id, found in distinct.items() if len(found) >= 2]
     for start in range(0, len(rankable), PROMPTS_PER_TRANSACTION):
         with transaction.atomic():
@@ -102,21 +110,18 @@ def ranking_tasks_queue(*, run: Run, priority: int = 0) -> tuple[int, int]:
                     strategy_score=scores.get(prompt_id),
                     priority=priority,
                 )
-    return _tasks_of(run).count(), len(distinct) - len(rankable)
+    return num_thumbs + _tasks_of(run).count(), len(distinct) - len(rankable)
 
 
 def queue_top_up(*, project: Project) -> Run | None:
-    """Has the deployed policy answer more prompts when the ranking queue runs low.
+    """Has the deployed policy answer more prompts when a queue of its answers runs low.
 
     Waits while other answers are on their way. Safe to call at any time and twice.
     """
     settings = loop_settings_ensure(project=project)
-    if not settings.queue_low_water or not project.is_active or RANKING not in project.kinds:
+    if not settings.queue_low_water or not project.is_active:
         return None
-    if (
-        deployment_get(project.pk) is None
-        or _open_ranking_tasks(project) >= settings.queue_low_water
-    ):
+    if deployment_get(project.pk) is None or not _is_low(project, settings.queue_low_water):
         return None
     with transaction.atomic():
         LoopSettings.objects.select_for_update().get(pk=settings.pk)
@@ -140,8 +145,10 @@ def queue_top_up(*, project: Project) -> Run | None:
         )
 
 
-def _open_ranking_tasks(project: Project) -> int:
-    return Task.objects.filter(project=project, kind=RANKING, status=TaskStatus.OPEN).count()
+def _is_low(project: Project, mark: int) -> bool:
+    """Whether one of the kinds that the project collects has fewer open tasks than the mark."""
+    tasks = Task.objects.filter(project=project, status=TaskStatus.OPEN)
+    return any(tasks.filter(kind=kind).count() < mark for kind in KINDS if kind in project.kinds)
 
 
 def _top_ups(project: Project) -> QuerySet[Run]:
@@ -156,13 +163,14 @@ def _answers_coming(project: Project) -> bool:
 
 
 def _last_top_up_failed(project: Project) -> bool:
-    """The last one brought nothing to rank, moments ago: the next one would be no luckier."""
+    """The last one brought no task, moments ago: the next one would be no luckier."""
     last = _top_ups(project).order_by("-pk").first()
     if last is None or last.finished_at is None:
         return False
     if last.finished_at < timezone.now() - PAUSE_AFTER_NO_TASK:
         return False
-    return last.status != RunStatus.SUCCEEDED or not _tasks_of(last).exists()
+    tasks = Task.objects.filter(completions__sample__run=last)
+    return last.status != RunStatus.SUCCEEDED or not tasks.exists()
 
 
 def _tasks_of(run: Run) -> QuerySet[Task]:
