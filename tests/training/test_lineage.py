@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from annotation.choices import Role
@@ -363,3 +365,117 @@ def test_a_round_that_cannot_start_is_told_and_the_exclusion_stays(
     assert isinstance(done.refusal, RoundAlreadyRunning)
     assert done.round is None
     assert Exclusion.objects.filter(user=bob, lifted_at=None).count() == 1
+
+
+# The API
+
+BASE = "/api/v1/projects/project"
+
+
+def refused(answer: object, status: int, code: str) -> bool:
+    return (answer.status_code, answer.json()["code"]) == (status, code)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [
+        ("get", "members/{bob}/lineage/"),
+        ("post", "members/{bob}/exclude/"),
+        ("post", "members/{bob}/readmit/"),
+    ],
+)
+def test_only_admins_see_and_decide_what_becomes_of_a_persons_work(
+    family: Family, api: Api, alice: User, bob: User, rita: User, charlie: User,
+    starts: list[dict], method: str, address: str,
+) -> None:  # fmt: skip
+    path = f"{BASE}/{address.format(bob=bob.pk)}"
+
+    def ask(user: User | None) -> object:
+        return getattr(api(user), method)(path, {"reason": "Spam"}, format="json")
+
+    for user in (bob, rita):
+        assert refused(ask(user), 403, "permission_denied")
+    assert refused(ask(charlie), 404, "not_found")
+    assert ask(None).status_code == 401  # type: ignore[attr-defined]
+    assert Exclusion.objects.count() == 0
+    if "readmit" in path:
+        labeler_exclude(project=family.project, user=bob, actor=alice, reason="Spam")
+    assert ask(alice).status_code == 200  # type: ignore[attr-defined]
+
+
+def test_a_labeler_sees_their_own_lineage_and_nobody_elses(
+    family: Family, api: Api, bob: User, dora: User, charlie: User
+) -> None:
+    mine = api(bob).get(f"{BASE}/me/lineage/").json()
+    assert mine["judgements"] == {"demonstration": 0, "ranking": 1, "thumbs": 1}
+    assert (mine["excluded"], mine["rounds"]) == (False, [3, 1])
+    assert {item["name"] for item in mine["checkpoints"]} == BOBS
+    # Nothing that counts or names what others gave.
+    assert set(mine) == {"excluded", "judgements", "rounds", "checkpoints"}
+    assert all("share" not in item for item in mine["checkpoints"])
+    assert "dora" not in json.dumps(mine)
+    assert refused(api(bob).get(f"{BASE}/members/{dora.pk}/lineage/"), 403, "permission_denied")
+    assert refused(api(charlie).get(f"{BASE}/me/lineage/"), 404, "not_found")
+
+
+def test_forgetting_and_readmitting_through_the_api(
+    family: Family, api: Api, alice: User, bob: User, small: LoopSettings
+) -> None:
+    Round.objects.filter(number=3).update(status=RoundStatus.RUNNING, finished_at=None)
+    path = f"{BASE}/members/{bob.pk}"
+    answers = [
+        api(alice).post(f"{path}/exclude/", {"reason": "Spam"}, format="json").json()
+        for _ in range(2)
+    ]
+    assert answers[0]["exclusion"]["id"] == answers[1]["exclusion"]["id"]
+    assert answers[0]["exclusion"]["excluded_by"] == "alice"
+    assert (answers[0]["round"], answers[0]["warning"]["code"]) == (None, "round_already_running")
+    affected = {
+        row["name"]: row["affected"]
+        for row in api(alice).get(f"{BASE}/checkpoints/").json()["results"]
+    }
+    assert {name for name, is_affected in affected.items() if is_affected} == BOBS
+    assert api(alice).get(f"{path}/lineage/").json()["exclusion"]["reason"] == "Spam"
+    assert api(alice).post(f"{path}/readmit/").json()["lifted_by"] == "alice"
+    assert refused(api(alice).post(f"{path}/readmit/"), 409, "labeler_not_excluded")
+    assert refused(
+        api(alice).post(f"{path}/exclude/", {"reason": ""}, format="json"), 400, "invalid_input"
+    )
+
+
+def test_reviewers_read_the_ancestry_without_names(
+    family: Family, api: Api, alice: User, bob: User, rita: User, charlie: User
+) -> None:
+    path = f"{BASE}/checkpoints/{family.models['rm-1'].pk}/ancestry/"
+    origin = f"{BASE}/completions/{sampled(family, 'rm-1')}/origin"
+
+    def labelers(user: User) -> list[list[dict]]:
+        direct, *_ = api(user).get(path).json()
+        sampler, *_ = api(user).get(origin).json()["ancestry"]
+        return [direct["labelers"], sampler["labelers"]]
+
+    for seen in labelers(rita):
+        assert [item["username"] for item in seen] == [None, None]
+        assert [item["judgements"].get("ranking") for item in seen] == [3, 1]
+    for seen in labelers(alice):
+        assert [item["username"] for item in seen] == ["dora", "bob"]
+    assert refused(api(bob).get(path), 403, "permission_denied")
+    assert refused(api(charlie).get(path), 404, "not_found")
+    missing = f"{BASE}/checkpoints/{family.models['base'].pk}/ancestry/"
+    assert refused(api(alice).get(missing), 404, "not_found")
+
+
+def test_the_list_of_checkpoints_needs_as_many_queries_however_long_it_is(
+    family: Family, api: Api, alice: User, bob: User
+) -> None:
+    labeler_exclude(project=family.project, user=bob, actor=alice, reason="Spam")
+
+    def num_queries(num_rows: int) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert len(api(alice).get(f"{BASE}/checkpoints/").json()["results"]) == num_rows
+        return len(queries)
+
+    before = num_queries(9)
+    for step in (1, 2, 3):
+        model_make(family.models["ppo-1"].run, "policy", f"ppo-1/{step}", step=step)
+    assert num_queries(12) == before

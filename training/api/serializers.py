@@ -214,6 +214,9 @@ class CheckpointSerializer(serializers.ModelSerializer):
     snapshot_hash = serializers.SerializerMethodField()
     code_version = serializers.SerializerMethodField()
     is_deployed = serializers.SerializerMethodField()
+    affected = serializers.BooleanField(
+        help_text="It learned from somebody whose work was withdrawn."
+    )
 
     class Meta:
         model = Checkpoint
@@ -228,6 +231,7 @@ class CheckpointSerializer(serializers.ModelSerializer):
             "snapshot_hash",
             "code_version",
             "is_deployed",
+            "affected",
             "created_at",
         )
         read_only_fields = fields
@@ -261,6 +265,18 @@ class OriginSampleSerializer(serializers.Serializer):
     finished = serializers.BooleanField()
 
 
+class AncestorParentSerializer(serializers.Serializer):
+    role = serializers.CharField()
+    checkpoint_id = serializers.IntegerField()
+
+
+class AncestorLabelerSerializer(serializers.Serializer):
+    user_id = serializers.IntegerField(allow_null=True, help_text="For admins alone.")
+    username = serializers.CharField(allow_null=True, help_text="For admins alone.")
+    excluded = serializers.BooleanField(help_text="Their work was withdrawn.")
+    judgements = serializers.DictField(child=serializers.IntegerField(), help_text="By kind.")
+
+
 class AncestorSerializer(serializers.Serializer):
     checkpoint_id = serializers.IntegerField()
     checkpoint = serializers.CharField()
@@ -273,6 +289,10 @@ class AncestorSerializer(serializers.Serializer):
     snapshot = serializers.CharField(allow_null=True)
     num_rankings = serializers.IntegerField()
     num_demonstrations = serializers.IntegerField()
+    parents = AncestorParentSerializer(many=True)
+    labelers = AncestorLabelerSerializer(
+        many=True, help_text="Whose judgements its run read, and how many."
+    )
 
 
 class OriginSerializer(serializers.Serializer):

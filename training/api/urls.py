@@ -1,6 +1,6 @@
 from django.urls import path
 
-from training.api import views
+from training.api import lineage, views
 
 app_name = "training-api"
 
@@ -15,6 +15,27 @@ urlpatterns = [
         "projects/<slug:slug>/completions/<int:completion_id>/origin",
         views.CompletionOriginApi.as_view(),
         name="completion-origin",
+    ),
+    path(
+        "projects/<slug:slug>/checkpoints/<int:checkpoint_id>/ancestry/",
+        lineage.CheckpointAncestryApi.as_view(),
+        name="checkpoint-ancestry",
+    ),
+    path("projects/<slug:slug>/me/lineage/", lineage.MyLineageApi.as_view(), name="my-lineage"),
+    path(
+        "projects/<slug:slug>/members/<int:user_id>/lineage/",
+        lineage.MemberLineageApi.as_view(),
+        name="member-lineage",
+    ),
+    path(
+        "projects/<slug:slug>/members/<int:user_id>/exclude/",
+        lineage.MemberExcludeApi.as_view(),
+        name="member-exclude",
+    ),
+    path(
+        "projects/<slug:slug>/members/<int:user_id>/readmit/",
+        lineage.MemberReadmitApi.as_view(),
+        name="member-readmit",
     ),
     path("rounds/<int:round_id>/", views.RoundDetailApi.as_view(), name="round"),
     path("rounds/<int:round_id>/cancel/", views.RoundCancelApi.as_view(), name="round-cancel"),

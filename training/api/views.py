@@ -9,6 +9,7 @@ from annotation.api.base import ApiView, ListApi
 from annotation.api.schema import responses
 from annotation.choices import Role
 from annotation.models import Project
+from annotation.selectors.access import role_of
 from training.api.serializers import (
     CheckpointSerializer,
     CurvesSerializer,
@@ -154,7 +155,9 @@ class CompletionOriginApi(ApiView):
     def get(self, request: Request, slug: str, completion_id: int) -> Response:
         """Who wrote a completion, or which policy, trained on which judgements (reviewers)."""
         project = self.project(slug, Role.REVIEWER)
-        return Response(OriginSerializer(completion_get_origin(project, completion_id)).data)
+        show_names = role_of(self.user, project) == Role.ADMIN
+        origin = completion_get_origin(project, completion_id, show_names=show_names)
+        return Response(OriginSerializer(origin).data)
 
 
 def _loop_response(project: Project) -> Response:
