@@ -14,6 +14,9 @@ import time
 from pathlib import Path
 
 METHOD, FOLDER = sys.argv[1], Path(sys.argv[2])
+POLICY_METHODS = {
+    "ppo", "rloo", "grpo", "reinforce", "rejection_sampling", "dpo", "ipo", "kto"
+}  # fmt: skip
 BEHAVIOUR = os.environ.get("STUB", "succeed")
 
 
@@ -61,25 +64,50 @@ def answers(num: int, role: str, start: int = 0) -> list[dict]:
     ]
 
 
+def candidates_keep(count: int) -> list[dict]:
+    """Of three steps: after the first one and at the end, when more than one is asked for."""
+    kept = [{"step": 3, "folder": "output"}]
+    if count > 1:
+        folder = FOLDER / "candidates" / "000001"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "weights").write_text("weights")
+        kept.insert(0, {"step": 1, "folder": "candidates/000001"})
+    return kept
+
+
+def evaluation_data(inputs: dict) -> dict:
+    """The last candidate is the best one."""
+    roles = [*sorted(role for role in inputs if role.startswith("candidate_")), "policy"]
+    rows = [
+        {"role": role, "step": None, "test": float(place), "kl": 1.0}
+        for place, role in enumerate(roles)
+    ]
+    return {"candidates": rows, "chosen": "policy", "best_of_n": []}
+
+
 def succeed() -> None:
     run = json.loads((FOLDER / "run.json").read_text())
     samples: list[dict] = []
     metrics = {f"{METHOD}/loss": 0.5}
+    data: dict = {}
     if METHOD == "sample":
         samples = answers(run["config"]["num_completions"], "policy")
     elif METHOD == "evaluate":
         samples = answers(1, "policy")
         samples += answers(1, "reference", start=len(samples))
         metrics = {"evaluate/pair_accuracy": 0.75, "evaluate/num_pairs": 40.0}
+        data = evaluation_data(run["inputs"])
     else:
         (FOLDER / "output").mkdir(exist_ok=True)
         (FOLDER / "output" / "weights").write_text("weights")
+        if METHOD in POLICY_METHODS:
+            data = {"candidates": candidates_keep(run["config"].get("num_candidates", 1))}
     if samples:
         (FOLDER / "samples.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
     lines = [{"step": step, "metrics": {"stub/value": step / 2}} for step in range(3)]
     (FOLDER / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     write("progress.json", {"done": 3, "total": 3, "message": "done"})
-    write("result.json", {"metrics": metrics, "data": {}})
+    write("result.json", {"metrics": metrics, "data": data})
 
 
 def main() -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -10,6 +10,7 @@ from training.algorithms.errors import RunStopped
 from training.algorithms.run_dir import RunDir
 
 State = dict[str, Any]
+ResultT = TypeVar("ResultT")
 
 
 def state_load(run_dir: RunDir) -> State | None:
@@ -45,3 +46,24 @@ def step_finished(
         raise RunStopped
     if done % every == 0 and done != total:
         state_save(run_dir, state())
+
+
+class Parts:
+    """A run whose parts are done once each, in any number of processes one after the other.
+
+    Results are plain values and tensors; those of finished parts survive a kill.
+    """
+
+    def __init__(self, run_dir: RunDir, num_parts: int) -> None:
+        self._run_dir, self._num_parts = run_dir, num_parts
+        self._results: State = state_load(run_dir) or {}
+
+    def once(self, name: str, compute: Callable[[], ResultT]) -> ResultT:
+        """The result of the part: computed and saved, or what an earlier process saved."""
+        if name not in self._results:
+            self._results[name] = compute()
+            state_save(self._run_dir, self._results)
+            self._run_dir.progress_write(len(self._results), self._num_parts, f"{name} measured")
+            self._run_dir.leave_if_asked()
+        result: ResultT = self._results[name]
+        return result

@@ -1,21 +1,35 @@
-"""Measuring the reward model on held-out rankings, and the policy on held-out prompts."""
+"""Measuring the reward model on held-out rankings, and policies on held-out prompts and texts."""
 
 from dataclasses import dataclass
 
-from training.algorithms.configs import option, require_at_least_one, require_positive
+from training.algorithms.configs import (
+    option,
+    require_at_least_one,
+    require_not_negative,
+    require_positive,
+)
 from training.algorithms.methods import Method
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluateConfig:
     completions_per_prompt: int = option(1, "Completions of each policy for each held-out prompt.")
+    best_of_n: int = option(
+        0,
+        "Completions of the reference per prompt for the best-of-n curve; 0, or fewer than "
+        "completions_per_prompt: that many.",
+    )
     max_prompts: int = option(256, "The first this many held-out prompts are used.")
     temperature: float = option(1.0, "Sampling temperature, also used for the KL.")
     max_new_tokens: int = option(256, "Longest completion; a prompt must leave room for it.")
     max_prompt_tokens: int = option(512, "Longer prompts are left out and counted.")
     max_tokens: int = option(
         1024,
-        "Rankings with a completion longer than this, prompt included, are left out and counted.",
+        "Texts, and rankings with a completion, longer than this, prompt included, are left out "
+        "and counted.",
+    )
+    max_retention_tokens: int = option(
+        16384, "Tokens of `texts` on which each policy's loss is measured: the first this many."
     )
     batch_rows: int = option(64, "Completions sampled together.")
 
@@ -27,8 +41,10 @@ class EvaluateConfig:
             "max_new_tokens",
             "max_prompt_tokens",
             "max_tokens",
+            "max_retention_tokens",
             "batch_rows",
         )
+        require_not_negative(self, "best_of_n")
         require_positive(self, "temperature")
 
 
@@ -38,6 +54,7 @@ METHOD = Method(
     stage="evaluate",
     config=EvaluateConfig,
     queue="train",
-    inputs=("policy", "reference", "reward_model"),
-    data=("prompts", "rankings"),
+    # reward_model, test_reward_model, previous and candidate_<step> may be there, too.
+    inputs=("policy", "reference"),
+    data=("prompts", "rankings", "texts"),
 )

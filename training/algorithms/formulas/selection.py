@@ -22,11 +22,20 @@ def expected_best_of(scores: Sequence[float], m: int) -> float:
     appendix). The i-th smallest score, i from 1, is the best of C(i - 1, m - 1) of the C(N, m)
     subsets.
     """
+    return expected_value_of_best(scores, scores, m)
+
+
+def expected_value_of_best(scores: Sequence[float], values: Sequence[float], m: int) -> float:
+    """The same for another value of the sample that scores best, e.g. by a second reward model.
+
+    values are aligned with scores; of equal scores the last one counts as the better.
+    """
     if not 1 <= m <= len(scores):
         raise ValueError(f"m = {m}: expected 1 to {len(scores)}, the number of scores")
     num_subsets = math.comb(len(scores), m)
+    order = sorted(range(len(scores)), key=lambda index: scores[index])
     return math.fsum(
-        math.comb(below, m - 1) / num_subsets * score for below, score in enumerate(sorted(scores))
+        math.comb(below, m - 1) / num_subsets * values[index] for below, index in enumerate(order)
     )
 
 
