@@ -3,14 +3,19 @@
 import pytest
 from django.contrib.auth.models import User
 
-from annotation.models import Project
+from annotation.models import Project, Task
 from tests.factories import demonstration_make, ranking_make, thumb_make
-from training.models import LoopSettings, Round
+from tests.training.people import demonstrations_make, prompts_make, thumb_all
+from training.models import LoopSettings, Round, Run
 from training.selectors.loop import Requirement, loop_status, requirement_get, shortage_sentence
 from training.services.base_model import base_checkpoint_get
+from training.services.inline import rounds_work
+from training.services.queueing import queue_top_up, ranking_tasks_queue
+from training.services.rounds import rounds_tick
+from training.services.run_execution import run_execute
 from training.services.snapshots import snapshot_create
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("silence")]
 
 
 @pytest.fixture
@@ -79,3 +84,55 @@ def test_the_dashboard_says_that_it_waits_for_thumbs(begun: Project, small: Loop
     assert shortage_sentence(status.requirement_manual, 1) == (
         "Round 1 needs 16 new thumbs; there are 3, so 13 are missing."
     )
+
+
+def first_round(project: Project, bob: User, kinds: list[str]) -> Run:
+    """Turns round 0 and returns its sampling run."""
+    project.kinds = kinds
+    project.save()
+    demonstrations_make(project, bob, prompts_make(project, 20)[:4])
+    rounds_tick()
+    rounds_work(project=project)
+    return Run.objects.get(project=project, step="sample")
+
+
+def open_tasks(project: Project, kind: str) -> int:
+    return Task.objects.filter(project=project, kind=kind, status="open").count()
+
+
+def test_answers_become_thumbs_tasks_of_one_completion_each(
+    project: Project, bob: User, small: LoopSettings
+) -> None:
+    project.judgements_per_task = 2
+    run = first_round(project, bob, ["demonstration", "thumbs"])
+    # A thumbs task shows one answer, so 6 judgements a round take one answer to each of 6 prompts.
+    assert run.config["num_completions"] == 1
+    assert run.result["queue"]["num_tasks"] == open_tasks(project, "thumbs") == 6
+    assert open_tasks(project, "ranking") == 0
+    for task in Task.objects.filter(kind="thumbs"):
+        assert (task.completions.count(), task.judgements_wanted) == (1, 2)
+        assert task.strategy == "random"
+    assert ranking_tasks_queue(run=run) == (6, 0)
+    assert open_tasks(project, "thumbs") == 6, "nothing is made twice"
+
+
+def test_a_project_of_both_kinds_asks_for_both(
+    project: Project, bob: User, small: LoopSettings
+) -> None:
+    run = first_round(project, bob, ["demonstration", "ranking", "thumbs"])
+    # 6 prompts with 4 answers each: 6 to rank, 24 to rate.
+    assert (open_tasks(project, "ranking"), open_tasks(project, "thumbs")) == (6, 24)
+    assert run.result["queue"]["num_tasks"] == 30
+
+
+def test_a_low_thumbs_queue_is_topped_up(project: Project, bob: User, small: LoopSettings) -> None:
+    first_round(project, bob, ["demonstration", "thumbs"])
+    LoopSettings.objects.update(queue_low_water=5, rankings_per_round=1000)
+    assert queue_top_up(project=project) is None
+    assert thumb_all(project, bob, limit=2) == 2
+    project.refresh_from_db()
+    run = queue_top_up(project=project)
+    assert run is not None
+    run_execute(run_id=run.pk)
+    # 4 were left, and twice the low-water mark came.
+    assert open_tasks(project, "thumbs") == 4 + 10
