@@ -87,3 +87,29 @@ class BaseModelFailed(Conflict):
     """The embedded base model could not be made. `extra`: folder, exit_code."""
 
     code = "base_model_failed"
+
+
+class NoPrinciples(Conflict):
+    """The project has no active principle to judge or revise by."""
+
+    code = "no_principles"
+
+
+class NothingToJudge(Conflict):
+    """No pair or prompt is left that the AI labeler could be asked about."""
+
+    code = "nothing_to_judge"
+
+
+class AILabelerInactive(Conflict):
+    code = "ai_labeler_inactive"
+
+
+class AILabelerNameTaken(Conflict):
+    code = "ai_labeler_name_taken"
+
+
+class AIAgreementTooLow(Conflict):
+    """Its agreement with people is not measured in its present setting, or not high enough."""
+
+    code = "ai_agreement_too_low"

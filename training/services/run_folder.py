@@ -12,9 +12,10 @@ from django.conf import settings as django_settings
 
 from annotation.models import Prompt
 from training.algorithms.methods import method_get
-from training.choices import RoundStep
+from training.choices import FEEDBACK, RoundStep
 from training.models import Checkpoint, Run
 from training.seeds import seed_derive
+from training.services.ai_feedback import feedback_records
 from training.services.settings import run_settings
 from training.services.snapshots import (
     HELD_OUT,
@@ -88,6 +89,8 @@ def _data_write(run: Run, name: str, path: Path) -> None:
         if texts := django_settings.PREFERENDUM_PRETRAINING_TEXTS:
             # Copied, since its owner may go on writing it.
             shutil.copyfile(texts, path)
+    elif run.step == FEEDBACK and name != "prompts":
+        _jsonl_write(path, feedback_records(run, name))
     elif name != "prompts":
         if run.snapshot is not None:
             _file_link(snapshot_folder(run.snapshot.hash) / path.name, path)

@@ -11,6 +11,7 @@ from annotation.models import Completion
 from training.algorithms.methods import Method, method_get
 from training.choices import RoundStep, SamplePurpose
 from training.models import Run, Sample
+from training.services.ai_feedback import feedback_register
 from training.services.checkpoints import checkpoint_register
 from training.services.queueing import ranking_tasks_queue
 from training.services.runs import run_succeed
@@ -30,6 +31,7 @@ def run_register(*, run: Run, folder: Path, result: dict[str, Any]) -> bool:
             return False
         checkpoint_register(run=run, method=method, result=result)
         samples_register(run=run, method=method, records=records)
+        feedback_register(run=run, folder=folder)
         if run.step == RoundStep.SAMPLE and run.round_id is None:
             ranking_tasks_queue(run=run)
     return True

@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from annotation.judgements import kind_list
 from annotation.models import Project, Prompt
 from training.models import LoopSettings, Sample, Snapshot
+from training.services.ai_records import ai_counts, ai_records, is_from_ai
 
 TRAIN = "train"
 HELD_OUT = "held_out"
@@ -43,6 +44,7 @@ def snapshot_create(*, project: Project, settings: LoopSettings) -> Snapshot:
     snapshot_hash = _content_hash(files, settings)
     _files_write(snapshot_folder(snapshot_hash), files)
     manifest: dict[str, Any] = {name: _split_counts(records[name]) for name in FILES}
+    manifest["ai"] = ai_counts(records)
     manifest["held_out_percent"] = settings.held_out_percent
     try:
         with transaction.atomic():
@@ -83,6 +85,11 @@ def _records(
             split = splits[exported["prompt_id"]]
             record = _training_record(exported, kind.name, split, sources)
             records[kind.training_stream].append(record)
+    # An AI's word is learned from at most, never measured by: held-out prompts are people's.
+    train = {prompt.pk: prompt for prompt in prompts if splits[prompt.pk] == TRAIN}
+    for name, added in ai_records(project, train, sources, PERSON).items():
+        records[name] += [record | {"split": TRAIN} for record in added]
+        lineage[f"ai_{name}"] = [record["id"] for record in added]
     for name in ("demonstrations", "rankings", "ratings"):
         records[name].sort(key=lambda record: (record["kind"], record["id"]))
     records["prompts"] = [
@@ -161,9 +168,11 @@ def _files_write(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _split_counts(records: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """Of people's judgements, and of prompts."""
     counts = {TRAIN: 0, HELD_OUT: 0}
     for record in records:
-        counts[record["split"]] += 1
+        if not is_from_ai(record):
+            counts[record["split"]] += 1
     return counts
 
 
@@ -184,6 +193,22 @@ def _lineage_store(snapshot: Snapshot, lineage: dict[str, list[int]]) -> None:
     )
     thumbs.objects.bulk_create(
         (thumbs(snapshot_id=snapshot.pk, thumb_id=pk) for pk in lineage.get("thumbs", [])),
+        batch_size=BATCH,
+    )
+    ai_judgements = Snapshot.ai_judgements.through
+    ai_revisions = Snapshot.ai_revisions.through
+    ai_judgements.objects.bulk_create(
+        (
+            ai_judgements(snapshot_id=snapshot.pk, aijudgement_id=pk)
+            for pk in lineage.get("ai_rankings", [])
+        ),
+        batch_size=BATCH,
+    )
+    ai_revisions.objects.bulk_create(
+        (
+            ai_revisions(snapshot_id=snapshot.pk, airevision_id=pk)
+            for pk in lineage.get("ai_demonstrations", [])
+        ),
         batch_size=BATCH,
     )
 
