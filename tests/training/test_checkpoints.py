@@ -38,9 +38,9 @@ def test_a_method_gets_an_optional_input_only_when_its_config_asks(
     reward_model_make(small, "first")
     newest = reward_model_make(small, "second")
     small.overrides = {"sft": {}}
-    assert set(run_inputs_resolve(round, small, method_get("sft"))) == {"init"}
+    assert set(run_inputs_resolve(round, small, method_get("sft"), {})) == {"init"}
     small.overrides = {"sft": {"keep": "reward"}}
-    assert run_inputs_resolve(round, small, method_get("sft"))["reward_model"] == newest
+    assert run_inputs_resolve(round, small, method_get("sft"), {})["reward_model"] == newest
 
 
 def test_asking_for_what_the_project_does_not_have_is_refused_with_the_remedy(
@@ -48,4 +48,4 @@ def test_asking_for_what_the_project_does_not_have_is_refused_with_the_remedy(
 ) -> None:
     small.overrides = {"sft": {"keep": "reward"}}
     with pytest.raises(ConfigInvalid, match="needs a reward model, and this project has none yet"):
-        run_inputs_resolve(round, small, method_get("sft"))
+        run_inputs_resolve(round, small, method_get("sft"), {})

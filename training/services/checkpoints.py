@@ -1,6 +1,6 @@
 """Which checkpoint plays which part in a run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -60,32 +60,41 @@ def round_policy_get(round: Round, settings: LoopSettings) -> Checkpoint:
 
 
 def run_inputs_resolve(
-    round: Round, settings: LoopSettings, method: Method
+    round: Round, settings: LoopSettings, method: Method, extra: Mapping[str, Any]
 ) -> dict[str, Checkpoint]:
     """The parents of a round's run by role; a role not named here is the reference.
 
     "init" is what training begins from: the base model for SFT, the reference for all others.
+    `extra`: what `step_values` adds to the config. Raises ConfigInvalid.
     """
     if round.step == RoundStep.EVALUATE:
         return dict(_measured(round, settings))
     inputs = {role: _input(round, settings, method, role) for role in method.inputs}
-    if method.stage == "policy" and settings.policy_start == PolicyStart.PREVIOUS:
-        previous = deployment_get(round.project_id)
-        if previous is not None and "start" in method.optional_inputs:
-            inputs["start"] = previous.checkpoint
-    if round.step == RoundStep.REWARD_MODEL and settings.reward_model == RewardModelUse.WARM:
-        if warm := warm_start_get(settings):
-            inputs["warm_start"] = warm
-        return inputs
-    config = run_config(settings, method)
+    config = run_config(settings, method, extra)
     for role, (field, value) in method.optional_inputs.items():
-        if field in config and config[field] == value and role not in inputs:
-            inputs[role] = _newest_of_role(settings, method, role, field, value)
+        if config.get(field) == value:
+            inputs[role] = _optional_input(settings, method, role, field, value)
     return inputs
 
 
-def warm_start_get(settings: LoopSettings) -> Checkpoint | None:
-    """The newest reward model of the rounds before; the test reward models are no part of it."""
+def step_values(round: Round, settings: LoopSettings, method: Method) -> dict[str, Any]:
+    """Config values that the step itself decides.
+
+    Starting from an earlier model waits until there is one.
+    """
+    if round.step == RoundStep.TEST_REWARD_MODEL:
+        return {"learn_from": "held_out"}
+    is_warm = settings.reward_model == RewardModelUse.WARM
+    if round.step == RoundStep.REWARD_MODEL and is_warm and reward_model_newest(settings):
+        return {"start": "warm"}
+    goes_on = settings.policy_start == PolicyStart.PREVIOUS
+    if round.step == RoundStep.POLICY and goes_on and "start" in method.optional_inputs:
+        return {"start": "policy"}
+    return {}
+
+
+def reward_model_newest(settings: LoopSettings) -> Checkpoint | None:
+    """The project's newest reward model; the test reward models are none of them."""
     found = _of_project(settings).filter(run__step=RoundStep.REWARD_MODEL)
     return found.order_by("-pk").first()
 
@@ -138,13 +147,16 @@ def _of_project(settings: LoopSettings) -> QuerySet[Checkpoint]:
     )
 
 
-def _newest_of_role(
+def _optional_input(
     settings: LoopSettings, method: Method, role: str, field: str, value: Any
 ) -> Checkpoint:
-    """The project's newest checkpoint for an optional role; raises ConfigInvalid without one."""
-    found = _of_project(settings).filter(kind=role).order_by("-pk").first()
+    """Raises ConfigInvalid when the project has no such checkpoint yet."""
+    if role == "start":
+        deployment = deployment_get(settings.project_id)
+        needed, found = "deployed policy", deployment.checkpoint if deployment else None
+    else:
+        needed, found = "reward model", reward_model_newest(settings)
     if found is None:
-        needed = CheckpointKind(role).label.lower()
         raise ConfigInvalid(
             f"{method.name}: {field} = {value!r} needs a {needed}, and this project has none yet. "
             "Choose another value until a round has made one.",

@@ -10,11 +10,17 @@ from training.errors import NoPrompts
 from training.models import Checkpoint, LoopSettings, Round, Run
 from training.seeds import seed_derive
 from training.selectors.runs import round_run_get
-from training.services.checkpoints import deployment_get, round_policy_get, run_inputs_resolve
+from training.services.asking import sampling_plan
+from training.services.checkpoints import (
+    deployment_get,
+    round_policy_get,
+    run_inputs_resolve,
+    step_values,
+)
 from training.services.configs import method_find, run_config
 from training.services.decisions import policy_check, reward_model_check, trial_check
 from training.services.deployments import policies_live, retired_tasks_apply, round_deploy
-from training.services.queueing import prompts_choose, ranking_tasks_queue
+from training.services.queueing import ranking_tasks_queue
 from training.services.runs import run_create
 from training.services.settings import round_settings
 from training.services.snapshots import HELD_OUT, snapshot_create, snapshot_records
@@ -128,8 +134,9 @@ def _run_begin(round: Round) -> bool:
     if round.step == RoundStep.SAMPLE:
         values = _sampling(round, settings, seed)
     else:
-        parents = run_inputs_resolve(round, settings, method)
-        values = {"parents": parents, "extra": _extra(round, parents)}
+        extra = step_values(round, settings, method)
+        parents = run_inputs_resolve(round, settings, method, extra)
+        values = {"parents": parents, "extra": extra}
         if round.step == RoundStep.EVALUATE:
             # The first held-out ones by hash, in every round.
             values["prompts"] = [(prompt_id, None) for prompt_id in _held_out_prompts(round)]
@@ -145,24 +152,18 @@ def _run_begin(round: Round) -> bool:
     return False
 
 
-def _extra(round: Round, parents: dict[str, Checkpoint]) -> dict[str, Any]:
-    """Config values that the step itself decides."""
-    if round.step == RoundStep.TEST_REWARD_MODEL:
-        return {"learn_from": HELD_OUT}
-    return {"start": "warm"} if "warm_start" in parents else {}
-
-
 def _sampling(round: Round, settings: LoopSettings, seed: int) -> dict[str, Any]:
     """What the sampling run draws: from the live policies, in a trial from the two on trial."""
-    policies = _policies(round, settings)
-    prompts = prompts_choose(settings=settings, num=settings.num_prompts, seed=seed)
-    if not prompts:
+    plan = sampling_plan(
+        settings=settings,
+        policies=_policies(round, settings),
+        num=settings.num_prompts,
+        seed=seed,
+        is_trial=is_trial(round),
+    )
+    if not plan["prompts"]:
         raise NoPrompts(f"{round.project.slug} has no active prompt to answer. Import some.")
-    return {
-        "parents": {role: checkpoint for role, (checkpoint, _) in policies.items()},
-        "weights": {role: weight for role, (_, weight) in policies.items()},
-        "prompts": prompts,
-    }
+    return plan
 
 
 def _policies(round: Round, settings: LoopSettings) -> dict[str, tuple[Checkpoint, float]]:

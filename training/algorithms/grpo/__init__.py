@@ -55,6 +55,7 @@ METHOD = Method(
     config=GRPOConfig,
     queue="train",
     inputs=("reference", "reward_model"),
+    optional_inputs={"start": ("start", "policy")},
     data=("prompts",),
     produces="policy",
 )

@@ -20,6 +20,9 @@ from training.algorithms.engine.learner_config import (
 class RolloutConfig(PolicyLearnerConfig):
     """Fields of every method that draws completions and scores them."""
 
+    start: Literal["reference", "policy"] = option(
+        "reference", "What the policy begins as: the reference, or an earlier policy (start)."
+    )
     save_every_steps: int = option(10, "Steps between saves of the resume state.")
     num_steps: int = option(100, "Steps; each samples batch_size completions and learns.")
     batch_size: int = option(64, "Completions per step.")

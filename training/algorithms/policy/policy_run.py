@@ -43,16 +43,25 @@ def policy_run_open(
     """Raises DataTooSmall, CheckpointInvalid. Without `reward` the reward model is loaded here."""
     location = run_dir.input_path("reference")
     tokenizer = tokenizer_load(location)
-    model = policy_load(location, tokenizer)
+    is_new = config.start == "reference"
+    model = policy_load(location if is_new else run_dir.input_path("start"), tokenizer)
     require_decoder_only(model, title)
     limit = prompt_limit(model, config.max_new_tokens, config.max_prompt_tokens)
     prompts = prompts_encode(tokenizer, run_dir.records("prompts", "train"), limit)
     records_require(prompts, "training prompts", config.min_prompts)
     run_dir.metrics_write(0, data_metrics(prompts))
     policy = Learner(model, config, run_dir.hardware, seed_mix(run_dir.seed, "policy", "adapter"))
+
+    def reference_load() -> Any:
+        return policy_load(location, tokenizer)
+
+    if is_new:
+        reference = policy.frozen_start(reference_load)
+    else:
+        reference = Frozen(reference_load(), run_dir.hardware)
     actors = Actors(
         policy=policy,
-        reference=policy.frozen_start(lambda: policy_load(location, tokenizer)),
+        reference=reference,
         reward=reward or Frozen(reward_load(run_dir, tokenizer), run_dir.hardware),
         eos_id=tokenizer.eos_token_id,
         pad_id=tokenizer.pad_token_id,

@@ -77,6 +77,7 @@ METHOD = Method(
     config=PPOConfig,
     queue="train",
     inputs=("reference", "reward_model"),
+    optional_inputs={"start": ("start", "policy")},
     data=("prompts", "demonstrations", "texts"),
     produces="policy",
 )

@@ -42,6 +42,7 @@ METHOD = Method(
     config=ReinforceConfig,
     queue="train",
     inputs=("reference", "reward_model"),
+    optional_inputs={"start": ("start", "policy")},
     data=("prompts",),
     produces="policy",
 )

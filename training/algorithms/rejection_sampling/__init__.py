@@ -39,6 +39,7 @@ METHOD = Method(
     config=RejectionSamplingConfig,
     queue="train",
     inputs=("reference", "reward_model"),
+    optional_inputs={"start": ("start", "policy")},
     data=("prompts",),
     produces="policy",
 )

@@ -45,6 +45,7 @@ METHOD = Method(
     config=RLOOConfig,
     queue="train",
     inputs=("reference", "reward_model"),
+    optional_inputs={"start": ("start", "policy")},
     data=("prompts",),
     produces="policy",
 )
