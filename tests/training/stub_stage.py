@@ -64,6 +64,32 @@ def answers(num: int, role: str, start: int = 0) -> list[dict]:
     ]
 
 
+def sample(config: dict) -> tuple[list[dict], dict]:
+    """With a selection: the last prompts given, their first answers, one of them by chance."""
+    prompts, num = records("prompts"), config["num_completions"]
+    drawn = config.get("num_candidates") or num
+    data: dict = {}
+    first = 0
+    if config.get("selection", "none") != "none":
+        first = len(prompts) - min(config["num_prompts"] or len(prompts), len(prompts))
+        data["asked"] = [
+            {
+                "prompt_id": record["prompt_id"],
+                "strategy": "random" if place == first else config["selection"],
+                "score": None if place == first else place / 8,
+            }
+            for place, record in enumerate(prompts)
+            if place >= first
+        ]
+    samples = answers(drawn, "policy")
+    for each in samples:
+        place, slot = divmod(each["index"], drawn)
+        if "roles" in prompts[place]:
+            each["role"] = prompts[place]["roles"][slot]
+    shown = [s for s in samples if s["index"] // drawn >= first and s["index"] % drawn < num]
+    return shown, data
+
+
 def candidates_keep(count: int) -> list[dict]:
     """Of three steps: after the first one and at the end, when more than one is asked for."""
     kept = [{"step": 3, "folder": "output"}]
@@ -91,7 +117,7 @@ def succeed() -> None:
     metrics = {f"{METHOD}/loss": 0.5}
     data: dict = {}
     if METHOD == "sample":
-        samples = answers(run["config"]["num_completions"], "policy")
+        samples, data = sample(run["config"])
     elif METHOD == "evaluate":
         samples = answers(1, "policy")
         samples += answers(1, "reference", start=len(samples))

@@ -11,8 +11,9 @@ from tests.training.people import demonstrations_make, prompts_make, rank_all
 from training.choices import RunStatus
 from training.errors import StrategyUnknown
 from training.models import LoopSettings, Run
+from training.services.asking import prompts_choose
 from training.services.inline import rounds_work
-from training.services.queueing import prompts_choose, queue_top_up, ranking_tasks_queue
+from training.services.queueing import queue_top_up, ranking_tasks_queue
 from training.services.rounds import rounds_tick
 from training.services.run_execution import run_execute
 from training.services.snapshots import HELD_OUT, prompt_split
@@ -132,7 +133,8 @@ def test_random_asks_the_least_asked_first_and_sequential_in_order() -> None:
     assert {choice.prompt_id for choice in drawn} == {0, 2, 4, 6, 8}
     drawn = strategy_get("sequential").choose(candidates, 7, random.Random(1))
     assert [choice.prompt_id for choice in drawn] == [0, 2, 4, 6, 8, 1, 3]
-    assert [strategy.name for strategy in strategy_list()] == ["random", "sequential"]
+    names = ["disagreement", "random", "sequential", "thompson", "top_two"]
+    assert [strategy.name for strategy in strategy_list()] == names
     with pytest.raises(StrategyUnknown) as refusal:
         strategy_get("clairvoyant")
-    assert "random, sequential" in refusal.value.message
+    assert ", ".join(names) in refusal.value.message

@@ -7,9 +7,13 @@ from typing import Any
 from annotation.judgements import kind_get
 from annotation.models import Project
 from training.algorithms.configs import ConfigError, config_resolve
-from training.algorithms.methods import Method, UnknownMethod, method_get
+from training.algorithms.methods import Method, UnknownMethod, method_get, method_list
 from training.errors import ConfigInvalid, MethodUnknown
 from training.models import LoopSettings
+from training.strategies import strategy_get
+
+# Few, but fitting them takes seconds; docs/asking.md says what more would bring.
+ENSEMBLE_HEADS = 10
 
 
 def method_find(name: str) -> Method:
@@ -20,18 +24,26 @@ def method_find(name: str) -> Method:
         raise MethodUnknown(str(error), value=name) from None
 
 
+def policy_method_list() -> list[Method]:
+    """What may be a project's policy_method: what trains a policy, or selects among answers."""
+    return method_list("policy") + method_list("select")
+
+
 def run_config(
     settings: LoopSettings, method: Method, extra: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """The method's defaults, the project's sampling settings, its overrides, then `extra`.
 
     Sampling settings reach every method that samples, so that what is trained, measured and shown
-    was drawn in the same way. Raises ConfigInvalid.
+    was drawn in the same way. A strategy that asks where heads disagree has its reward models come
+    with heads. Raises ConfigInvalid and StrategyUnknown.
     """
     fields = {field.name for field in dataclasses.fields(method.config)}
     values = {name: value for name, value in settings.sampling.items() if name in fields}
     if method.stage == "sample" and "num_completions" in fields:
         values["num_completions"] = _num_shown(settings.project)
+    if method.stage == "reward_model" and strategy_get(settings.strategy).needs_ensemble:
+        values["num_heads"] = ENSEMBLE_HEADS
     values |= settings.overrides.get(method.name, {})
     values |= extra or {}
     try:

@@ -1,77 +1,29 @@
 """From policies to people: which prompts a policy answers, and its answers as tasks."""
 
-import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Count, Max, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation.choices import TaskStatus
-from annotation.models import Completion, Project, Prompt, Task
-from annotation.services.tasks import RANKING, THUMBS, ranking_task_create
+from annotation.models import Completion, Project, Task
+from annotation.services.tasks import RANKING, ranking_task_create
 from training.algorithms.methods import method_list
-from training.choices import RUN_ACTIVE, RoundStatus, RoundStep, RunStatus, SamplePurpose
+from training.choices import RUN_ACTIVE, RoundStatus, RoundStep, RunStatus
 from training.models import LoopSettings, Round, Run, Sample
 from training.seeds import seed_derive
+from training.services.asking import KINDS, prompts_asked, sampling_plan
 from training.services.checkpoints import deployment_get
 from training.services.deployments import policies_live
 from training.services.runs import run_create
 from training.services.settings import loop_settings_ensure
-from training.services.snapshots import HELD_OUT, TRAIN, prompt_split
 from training.services.thumbs_queueing import thumbs_tasks_queue
-from training.strategies import strategy_get
-from training.strategies.base import PromptCandidate
 
-# The kinds of task that show a policy's answers.
-KINDS = (RANKING, THUMBS)
 PROMPTS_PER_TRANSACTION = 16
 PAUSE_AFTER_NO_TASK = timedelta(minutes=10)
-
-
-def prompts_choose(
-    *, settings: LoopSettings, num: int, seed: int
-) -> list[tuple[int, float | None]]:
-    """`num` prompts by the project's strategy, trained-on and held-out ones in proportion."""
-    sides: dict[str, list[PromptCandidate]] = {TRAIN: [], HELD_OUT: []}
-    for content_hash, candidate in _candidates(settings.project):
-        sides[prompt_split(content_hash, settings.held_out_percent)].append(candidate)
-    total = sum(len(side) for side in sides.values())
-    if total == 0:
-        return []
-    num = min(num, total)
-    num_held_out = round(num * len(sides[HELD_OUT]) / total)
-    strategy, rng = strategy_get(settings.strategy), random.Random(seed)
-    choices = [
-        *strategy.choose(sides[TRAIN], num - num_held_out, rng),
-        *strategy.choose(sides[HELD_OUT], num_held_out, rng),
-    ]
-    rng.shuffle(choices)
-    return [(choice.prompt_id, choice.score) for choice in choices]
-
-
-def _candidates(project: Project) -> Iterator[tuple[str, PromptCandidate]]:
-    """(content hash, candidate) of every active prompt, in import order."""
-    asked = Sample.objects.filter(run__project=project, purpose=SamplePurpose.RANKING)
-    last_rounds = dict(
-        asked.order_by()
-        .values_list("completion__prompt")
-        .annotate(last=Max("run__round__number"))
-        .values_list("completion__prompt", "last")
-    )
-    num_tasks = dict(
-        Task.objects.filter(project=project, kind__in=KINDS)
-        .exclude(status=TaskStatus.WITHDRAWN)
-        .order_by()
-        .values_list("prompt")
-        .annotate(num=Count("pk"))
-        .values_list("prompt", "num")
-    )
-    prompts = Prompt.objects.filter(project=project, is_active=True).order_by("pk")
-    for pk, content_hash in prompts.values_list("pk", "content_hash"):
-        yield content_hash, PromptCandidate(pk, num_tasks.get(pk, 0), last_rounds.get(pk))
 
 
 def ranking_tasks_queue(*, run: Run, priority: int = 0) -> tuple[int, int]:
@@ -81,15 +33,15 @@ def ranking_tasks_queue(*, run: Run, priority: int = 0) -> tuple[int, int]:
     repeat: what has its task is left alone. Returns (tasks the run has now, prompts whose answers
     were all equal, which cannot be ranked).
     """
-    settings = loop_settings_ensure(project=run.project)
-    scores = dict(run.prompts)
+    chosen = prompts_asked(run)
     by_prompt: dict[int, list[Completion]] = defaultdict(list)
     samples = Sample.objects.filter(run=run).select_related("completion__prompt")
     for sample in samples.order_by("index"):
-        by_prompt[sample.completion.prompt_id].append(sample.completion)
+        if sample.completion.prompt_id in chosen:
+            by_prompt[sample.completion.prompt_id].append(sample.completion)
     distinct = {prompt_id: _distinct(found) for prompt_id, found in by_prompt.items()}
     num_thumbs = thumbs_tasks_queue(
-        run=run, settings=settings, answers=list(distinct.values()), priority=priority
+        run=run, chosen=chosen, answers=list(distinct.values()), priority=priority
     )
     if RANKING not in run.project.kinds:
         return num_thumbs, 0
@@ -102,12 +54,13 @@ def ranking_tasks_queue(*, run: Run, priority: int = 0) -> tuple[int, int]:
             for prompt_id in rankable[start : start + PROMPTS_PER_TRANSACTION]:
                 if prompt_id in done:
                     continue
+                strategy, score = chosen[prompt_id]
                 ranking_task_create(
                     project=run.project,
                     prompt=distinct[prompt_id][0].prompt,
                     completions=distinct[prompt_id][: run.project.completions_per_task],
-                    strategy=settings.strategy,
-                    strategy_score=scores.get(prompt_id),
+                    strategy=strategy,
+                    strategy_score=score,
                     priority=priority,
                 )
     return num_thumbs + _tasks_of(run).count(), len(distinct) - len(rankable)
@@ -129,19 +82,17 @@ def queue_top_up(*, project: Project) -> Run | None:
             return None
         number = _top_ups(project).count()
         seed = seed_derive(settings.seed, "top-up", number)
-        prompts = prompts_choose(settings=settings, num=2 * settings.queue_low_water, seed=seed)
-        if not prompts:
+        plan = sampling_plan(
+            settings=settings,
+            policies=policies_live(project),
+            num=2 * settings.queue_low_water,
+            seed=seed,
+        )
+        if not plan["prompts"]:
             return None
         (method,) = method_list("sample")
-        policies = policies_live(project)
         return run_create(
-            settings=settings,
-            step=RoundStep.SAMPLE,
-            method=method,
-            seed=seed,
-            parents={role: checkpoint for role, (checkpoint, _) in policies.items()},
-            weights={role: weight for role, (_, weight) in policies.items()},
-            prompts=prompts,
+            settings=settings, step=RoundStep.SAMPLE, method=method, seed=seed, **plan
         )
 
 

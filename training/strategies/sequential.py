@@ -1,7 +1,7 @@
 import random
 from collections.abc import Sequence
 
-from training.strategies.base import Choice, PromptCandidate
+from training.strategies.base import NO_SELECTION, Choice, PromptCandidate
 
 
 class SequentialStrategy:
@@ -9,6 +9,9 @@ class SequentialStrategy:
 
     name = "sequential"
     title = "In the order of import"
+    selection = NO_SELECTION
+    pool_factor = 1
+    needs_ensemble = False
 
     def choose(
         self, candidates: Sequence[PromptCandidate], num: int, rng: random.Random
