@@ -15,10 +15,10 @@ from training.algorithms.methods import method_get
 from training.choices import CheckpointKind
 from training.errors import BaseModelFailed
 from training.models import Checkpoint
-from training.services.run_folder import num_threads
 from training.services.run_process import (
     EXIT_LOCKED,
     json_read,
+    num_threads,
     process_start,
     process_stop,
     stderr_tail,
@@ -58,9 +58,13 @@ def base_checkpoint_ensure(*, base_model: str = "", report: Report | None = None
     return checkpoint
 
 
+def is_embedded(checkpoint: Checkpoint) -> bool:
+    return checkpoint.path.startswith(f"{FOLDER}/")
+
+
 def base_model_is_ready(checkpoint: Checkpoint) -> bool:
     """A hub id or a named folder is taken as it is; its stage tells when it cannot be loaded."""
-    if not checkpoint.path.startswith(f"{FOLDER}/"):
+    if not is_embedded(checkpoint):
         return True
     return (Path(checkpoint.location).parent / "result.json").exists()
 

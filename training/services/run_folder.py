@@ -12,10 +12,14 @@ from django.conf import settings as django_settings
 
 from annotation.models import Prompt
 from training.algorithms.methods import method_get
+from training.algorithms.pretrain.corpus import held_out_texts
 from training.choices import FEEDBACK, RoundStep
 from training.models import Checkpoint, Run
 from training.seeds import seed_derive
 from training.services.ai_feedback import feedback_records
+from training.services.base_model import SEED as BASE_SEED
+from training.services.base_model import base_checkpoint_get, is_embedded
+from training.services.run_process import num_threads
 from training.services.settings import run_settings
 from training.services.snapshots import (
     HELD_OUT,
@@ -25,6 +29,9 @@ from training.services.snapshots import (
     snapshot_records,
 )
 from training.shares import roles_allocate
+
+# Of the embedded model's own corpus, for want of other texts to measure retention on.
+NUM_RETENTION_TEXTS = 100
 
 
 def run_folder_prepare(run: Run) -> Path:
@@ -56,10 +63,6 @@ def run_folder_prepare(run: Run) -> Path:
     return folder
 
 
-def num_threads() -> int:
-    return django_settings.PREFERENDUM_TRAIN_THREADS or len(os.sched_getaffinity(0))
-
-
 def input_location(checkpoint: Checkpoint, folder: Path) -> str:
     """Relative to the run folder within the data folder, so that the whole can be moved."""
     location = checkpoint.location
@@ -89,6 +92,9 @@ def _data_write(run: Run, name: str, path: Path) -> None:
         if texts := django_settings.PREFERENDUM_PRETRAINING_TEXTS:
             # Copied, since its owner may go on writing it.
             shutil.copyfile(texts, path)
+        elif run.step == RoundStep.EVALUATE and _begins_embedded(run):
+            held_out = held_out_texts(BASE_SEED, NUM_RETENTION_TEXTS)
+            _jsonl_write(path, ({"text": text} for text in held_out))
     elif run.step == FEEDBACK and name != "prompts":
         _jsonl_write(path, feedback_records(run, name))
     elif name != "prompts":
@@ -102,6 +108,10 @@ def _data_write(run: Run, name: str, path: Path) -> None:
         _jsonl_write(path, (record for record in held_out if record["prompt_id"] in chosen))
     else:
         _jsonl_write(path, _prompt_records(run))
+
+
+def _begins_embedded(run: Run) -> bool:
+    return is_embedded(base_checkpoint_get(base_model=run_settings(run).base_model))
 
 
 def _file_link(source: Path, path: Path) -> None:

@@ -43,6 +43,10 @@ def process_environment() -> dict[str, str]:
     return environment
 
 
+def num_threads() -> int:
+    return django_settings.PREFERENDUM_TRAIN_THREADS or len(os.sched_getaffinity(0))
+
+
 @contextmanager
 def process_start(method: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process in its own group whose stdin is our pipe: it ends when we do, however we end.

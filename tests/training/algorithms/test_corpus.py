@@ -13,10 +13,12 @@ from training.algorithms.pretrain.corpus import (
     TONE_SHARES,
     corpus_documents,
     demo_prompts,
+    held_out_texts,
     ideal_answer,
 )
 from training.algorithms.pretrain.phrases import CLOSINGS, OPENINGS
 from training.algorithms.pretrain.requests import request_index, request_list
+from training.algorithms.pretrain.tokenizer import tokenizer_train
 from training.algorithms.pretrain.topics import topic_list
 
 NUM = 4000
@@ -108,3 +110,11 @@ def test_an_ideal_answer_to_an_unknown_prompt_makes_the_best_of_its_words():
     assert "coffee" in ideal_answer("Why does my coffee taste burnt?", rng).lower()
     assert "do not know" in ideal_answer("Prove Fermat's last theorem.", rng)
     assert ideal_answer("", rng)
+
+
+def test_a_held_out_text_is_what_the_chat_template_makes_of_its_conversation() -> None:
+    (document,) = corpus_documents(-2, 1)
+    tokenizer = tokenizer_train(["some text"], 320, 512)
+    messages = [*document.messages, {"role": "assistant", "content": document.answer}]
+    (text,) = held_out_texts(1, 1)
+    assert text == tokenizer.apply_chat_template(messages, tokenize=False)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from training.algorithms.pretrain.answers import Attributes, Length, Tone, answer_compose
+from training.algorithms.pretrain.markup import chat_text
 from training.algorithms.pretrain.phrases import SMALL_TALK, SYSTEMS
 from training.algorithms.pretrain.requests import (
     PHRASINGS,
@@ -50,6 +51,18 @@ def corpus_documents(seed: int, num: int) -> Iterator[Document]:
     rng = random.Random(f"corpus {seed}")
     for _ in range(num):
         yield _document_draw(rng)
+
+
+def held_out_seed(seed: int) -> int:
+    """The seed of the documents that a model of this seed is never trained on."""
+    return -1 - seed
+
+
+def held_out_texts(seed: int, num: int) -> Iterator[str]:
+    """The first held-out documents as the model would read them: whole conversations."""
+    for document in corpus_documents(held_out_seed(seed), num):
+        answer = {"role": "assistant", "content": document.answer}
+        yield chat_text([*document.messages, answer])
 
 
 def demo_prompts(seed: int, num: int) -> list[str]:

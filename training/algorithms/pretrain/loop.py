@@ -20,7 +20,7 @@ from training.algorithms.engine.optimization import cosine_rate, optimizer_step
 from training.algorithms.engine.state import State, state_load, step_finished
 from training.algorithms.models.checkpoint_io import checkpoint_save
 from training.algorithms.pretrain import PretrainConfig
-from training.algorithms.pretrain.corpus import Document, corpus_documents
+from training.algorithms.pretrain.corpus import Document, corpus_documents, held_out_seed
 from training.algorithms.pretrain.packing import IGNORED, Row, batch_collate, rows_pack
 from training.algorithms.pretrain.tokenizer import tokenizer_train
 from training.algorithms.run_dir import Result, RunDir
@@ -62,7 +62,7 @@ class Corpus:
         self._seed = seed
         texts = (_plain_text(d) for d in corpus_documents(seed, config.tokenizer_documents))
         self.tokenizer = tokenizer_train(texts, config.vocab_size, config.max_positions)
-        held_out = corpus_documents(_held_out_seed(seed), config.held_out_documents)
+        held_out = corpus_documents(held_out_seed(seed), config.held_out_documents)
         self.held_out = self._encode(held_out)
         self._held_out_set = {tuple(ids) for ids in self.held_out}
 
@@ -203,10 +203,6 @@ def unigram_loss(documents: list[list[int]]) -> float:
     counts = Counter(token for ids in documents for token in ids[1:])
     total = sum(counts.values())
     return -sum(n / total * math.log(n / total) for n in counts.values())
-
-
-def _held_out_seed(seed: int) -> int:
-    return -1 - seed
 
 
 def _plain_text(document: Document) -> str:

@@ -5,16 +5,7 @@ from collections.abc import Iterable
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-PAD, END = "<|pad|>", "<|end|>"
-ROLES = {role: f"<|{role}|>" for role in ("system", "user", "assistant")}
-SPECIAL_TOKENS = (PAD, END, *ROLES.values())
-
-CHAT_TEMPLATE = (
-    "{% for message in messages %}"
-    "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
-)
+from training.algorithms.pretrain.markup import CHAT_TEMPLATE, END, PAD, ROLES, SPECIAL_TOKENS
 
 
 def tokenizer_train(
