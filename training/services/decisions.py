@@ -9,11 +9,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from annotation.choices import TaskStatus
+from annotation.models import Task
 from annotation.services.audit import audit_record
+from annotation.services.tasks import tasks_withdraw
 from training.choices import (
     Approval,
     Decision,
-    RetiredTasks,
     RoundStatus,
     RoundStep,
     WaitingFor,
@@ -29,7 +30,7 @@ from training.gates import (
 from training.models import Checkpoint, LoopSettings, Round, Run
 from training.selectors.runs import round_run_get
 from training.selectors.win_rates import policies_win_rate
-from training.services.deployments import retired_tasks_apply, tasks_of_checkpoint
+from training.services.deployments import tasks_of_checkpoint
 from training.services.doorbell import round_ring
 from training.services.settings import gates_resolve, round_settings
 
@@ -54,7 +55,7 @@ def policy_check(round: Round) -> bool:
         return bool(round.decision)
     settings = round_settings(round)
     chosen = _chosen(round)
-    Round.objects.filter(pk=round.pk, chosen__isnull=True).update(chosen=chosen)
+    _open(round).filter(chosen__isnull=True).update(chosen=chosen)
     results = policy_judge(_metrics(round, RoundStep.EVALUATE), gates_resolve(settings))
     decision, reason = decision_of(results)
     data = _gates_data(round, results)
@@ -150,9 +151,18 @@ def _decide(
                 decision=str(decision), reason=reason,
             )  # fmt: skip
             if decision != Decision.PROMOTE:
-                # A trial's answers are by a policy that will not be deployed.
-                retired_tasks_apply(project=round.project, rule=RetiredTasks.WITHDRAW)
+                # A trial's tasks show a policy that will not be deployed.
+                _trial_withdraw(round)
     return True
+
+
+def _trial_withdraw(round: Round) -> None:
+    run = round_run_get(round, RoundStep.SAMPLE)
+    tasks = Task.objects.filter(completions__sample__run=run) if run else Task.objects.none()
+    tasks_withdraw(
+        tasks_queryset=Task.objects.filter(pk__in=list(tasks.values_list("pk", flat=True))),
+        reason="the policy on trial was not promoted",
+    )
 
 
 def _seen(round: Round, reason: str, data: dict[str, Any]) -> bool:
@@ -172,7 +182,6 @@ def _reopen(round: Round) -> None:
         raise RoundNotUndecided(
             f"Round {round.number} trained no policy that could be promoted.", round_id=round.pk
         )
-    step = RoundStep.VERDICT if RoundStep.VERDICT in round.steps else RoundStep.DECIDE
     Round.objects.filter(pk=round.pk, status=RoundStatus.SUCCEEDED).update(
         status=RoundStatus.RUNNING,
         finished_at=None,
@@ -180,7 +189,6 @@ def _reopen(round: Round) -> None:
         decided_at=None,
         decided_by=None,
         chosen=chosen,
-        step=step,
     )
     round.refresh_from_db()
 
@@ -198,7 +206,10 @@ def _not_undecided(round: Round) -> RoundNotUndecided:
 
 
 def _open(round: Round) -> Any:
-    return Round.objects.filter(pk=round.pk, status=RoundStatus.RUNNING, decision="")
+    """The round while it stands at the caller's step undecided: a late caller changes nothing."""
+    return Round.objects.filter(
+        pk=round.pk, status=RoundStatus.RUNNING, step=round.step, decision=""
+    )
 
 
 def _chosen(round: Round) -> Checkpoint | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -14,12 +14,14 @@ from annotation.services.tasks import tasks_withdraw
 from training.choices import DeploymentRole, RetiredTasks
 from training.errors import NothingToRollBack
 from training.models import Checkpoint, Deployment, LoopSettings, Round
+from training.selectors.deployments import rollback_target
 from training.services.checkpoints import (
     deployment_get,
     reference_checkpoint_get,
     round_policy_get,
 )
 from training.services.settings import loop_settings_ensure
+from training.services.step_hold import step_hold
 
 # The name under which each takes part in a sampling run.
 ROLE_OF_DEPLOYMENT = {
@@ -33,35 +35,38 @@ LAST_PRIORITY = -1
 def round_deploy(*, round: Round, settings: LoopSettings) -> None:
     """Deploys the round's policy, beside it the previous one and the reference by their weights.
 
-    Safe to repeat and to run twice at once.
+    Safe to repeat and to run twice at once. Raises StepLeft.
     """
     checkpoint = round_policy_get(round, settings)
-    try:
-        with transaction.atomic():
-            if Deployment.objects.filter(round=round).exists():
-                return
-            _replace(round.project, checkpoint, settings, round=round)
-    except IntegrityError:
-        # Deployed by somebody else at the same moment; the constraint let one of us through.
+    with transaction.atomic():
+        _one_at_a_time(settings)
+        step_hold(round)
         if not Deployment.objects.filter(round=round).exists():
-            raise
+            _replace(round.project, checkpoint, settings, round=round)
 
 
 @transaction.atomic
-def deployment_rollback(*, project: Project, actor: User | None, reason: str) -> Deployment:
+def deployment_rollback(
+    *, project: Project, actor: User | None, reason: str, deployment_id: int | None = None
+) -> Deployment:
     """Puts the policy before the one in use back in its place, and marks the round that failed.
 
-    Nothing is deleted; unclaimed tasks of the policy taken back go the way of retired ones. Raises
-    NothingToRollBack.
+    `deployment_id`: the one that is meant; when it is no longer in use, as at a second click,
+    nothing is changed. Nothing is deleted; unclaimed tasks with an answer by the policy taken back
+    are withdrawn. Raises NothingToRollBack.
     """
-    settings = LoopSettings.objects.select_for_update().get(
-        pk=loop_settings_ensure(project=project).pk
-    )
+    settings = loop_settings_ensure(project=project)
+    _one_at_a_time(settings)
     current = deployment_get(project.pk)
-    target = _before(current) if current else None
+    if current and deployment_id is not None and deployment_id != current.pk:
+        raise NothingToRollBack(
+            f"Deployment {deployment_id} is no longer in use, {current.checkpoint.name} is. Look "
+            "again before taking that back, too."
+        )
+    target = rollback_target(current) if current else None
     if current is None or target is None:
-        raise NothingToRollBack(f"{project.slug} has never used another policy than this one.")
-    Round.objects.filter(project=project, deployments__checkpoint=current.checkpoint_id).update(
+        raise NothingToRollBack(f"{project.slug} has no earlier policy to go back to.")
+    _brought_by(current.checkpoint).filter(rolled_back_at__isnull=True).update(
         rolled_back_at=timezone.now(), rolled_back_by=actor, rollback_reason=reason
     )
     deployed = _replace(project, target, settings, round=None)
@@ -69,7 +74,11 @@ def deployment_rollback(*, project: Project, actor: User | None, reason: str) ->
         actor=actor, verb="deployment:rolled_back", target=deployed, project=project,
         reason=reason, checkpoint_from=current.checkpoint_id, checkpoint_to=target.pk,
     )  # fmt: skip
-    retired_tasks_apply(project=project, rule=RetiredTasks.WITHDRAW)
+    taken_back = tasks_of_checkpoint(current.checkpoint).values_list("pk", flat=True)
+    tasks_withdraw(
+        tasks_queryset=Task.objects.filter(pk__in=list(taken_back)),
+        reason="its policy was taken back",
+    )
     return deployed
 
 
@@ -111,6 +120,17 @@ def _stale_tasks(project: Project) -> QuerySet[Task]:
     return sampled.exclude(pk__in=shown_live.values("pk")).distinct()
 
 
+def _one_at_a_time(settings: LoopSettings) -> None:
+    """Until the transaction ends nobody else changes what the project has deployed."""
+    LoopSettings.objects.select_for_update(no_key=True).get(pk=settings.pk)
+
+
+def _brought_by(checkpoint: Checkpoint) -> QuerySet[Round]:
+    """The rounds that brought the checkpoint into use, not those that kept it as company."""
+    brought = Deployment.objects.filter(checkpoint=checkpoint, role=DeploymentRole.PRIMARY)
+    return Round.objects.filter(pk__in=brought.values("round"))
+
+
 def _replace(
     project: Project, checkpoint: Checkpoint, settings: LoopSettings, round: Round | None
 ) -> Deployment:
@@ -134,18 +154,3 @@ def _replace(
             project=project, checkpoint=other, round=round, role=role, weight=weight
         )
     return deployed
-
-
-def _before(current: Deployment) -> Checkpoint | None:
-    """The last policy in use before this one that was not taken back itself."""
-    earlier = (
-        Deployment.objects.filter(
-            project=current.project_id, role=DeploymentRole.PRIMARY, pk__lt=current.pk
-        )
-        .exclude(checkpoint=current.checkpoint_id)
-        .exclude(round__rolled_back_at__isnull=False)
-        .select_related("checkpoint")
-        .order_by("-pk")
-    )
-    found = earlier.first()
-    return found.checkpoint if found else None

@@ -45,6 +45,7 @@ from training.services.checkpoints import deployment_get
 from training.services.configs import method_find, run_config
 from training.services.doorbell import round_ring
 from training.services.runs import run_cancel, run_enqueue, run_requeue
+from training.services.step_hold import StepLeft
 from training.services.settings import gates_resolve, loop_settings_ensure, settings_freeze
 from training.services.steps import STEPS, StepFailed, step_method
 
@@ -95,6 +96,8 @@ def round_advance(*, round_id: int) -> None:
     """
     while True:
         round = Round.objects.select_related("project", "snapshot").get(pk=round_id)
+        except StepLeft:
+            return
         if round.status != RoundStatus.RUNNING:
             return
         try:
@@ -213,9 +216,10 @@ def round_retry(*, round: Round, actor: User | None = None, step: str = "") -> R
     if (step and step != round.step) or round.decision:
         _restart(round, step or round.step)
     else:
-        for run in Run.objects.filter(
-            round=round, step=round.step, status__in=RUN_STOPPED, superseded_at__isnull=True
-        ):
+        runs = Run.objects.filter(round=round, step=round.step, superseded_at__isnull=True)
+        # Its worker has not heard of the cancellation yet and need not any more.
+        runs.filter(status=RunStatus.RUNNING).update(cancel_requested=False)
+        for run in runs.filter(status__in=RUN_STOPPED):
             run_requeue(run=run)
     audit_record(actor=actor, verb="round:retried", target=round, project=round.project, step=step)
     round_ring(round_id=round.pk)
@@ -286,7 +290,7 @@ def _require_retryable(round: Round, step: str) -> None:
     elif round.status in ROUND_OPEN:
         refusal = "cancel it first"
     elif round.deployments.exists() and (step or round.status not in ROUND_STOPPED):
-        refusal = "its policy is deployed: roll back, or start the next round"
+        refusal = "its policy was deployed; start the next round"
     elif round.status == RoundStatus.SUCCEEDED and not step:
         refusal = "name the step to take it up from"
     elif step and step not in round.steps[: round.steps.index(round.step) + 1]:

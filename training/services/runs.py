@@ -25,6 +25,7 @@ from training.models import Checkpoint, LoopSettings, Round, Run, RunParent, Sna
 from training.services.code_version import code_version
 from training.services.configs import run_config
 from training.services.doorbell import round_ring, run_ring
+from training.services.step_hold import step_hold
 
 MAX_ATTEMPTS = 5
 REPEAT_SECONDS = 20
@@ -50,7 +51,8 @@ def run_create(
     """Queues a run and rings on commit; a round's step has one run, however often it is asked for.
 
     `extra` values of the config come before the project's; `weights` are the sampling policies'
-    shares of the answers, by role. Raises ConfigInvalid.
+    shares of the answers, by role. Raises ConfigInvalid, or StepLeft for a round that is not at
+    this step any more.
     """
     values = {
         "project": settings.project,
@@ -66,6 +68,7 @@ def run_create(
         if round is None:
             run, created = Run.objects.create(step=step, **values), True
         else:
+            step_hold(round)
             run, created = Run.objects.get_or_create(
                 round=round, step=step, superseded_at=None, defaults=values
             )
@@ -83,19 +86,21 @@ def run_create(
 def run_enqueue(*, run: Run, now: datetime | None = None) -> bool:
     """Rings for a waiting run unless somebody just did; True when a message goes out on commit.
 
-    While the queue's workers are busy a waiting run is rung for rarely, so that messages do not
-    pile up behind a run of hours; whoever finishes a run rings for the next one.
+    Not while its round is paused. While the queue's workers are busy a waiting run is rung for
+    rarely, so that messages do not pile up behind a run of hours; whoever finishes a run rings for
+    the next one.
     """
     now = now or timezone.now()
     busy = Run.objects.filter(
         queue=run.queue, status=RunStatus.RUNNING, lease_expires_at__gt=now
     ).exists()
     quiet_since = now - timedelta(seconds=REPEAT_SECONDS_BUSY if busy else REPEAT_SECONDS)
-    changed = Run.objects.filter(
+    waiting = Run.objects.filter(
         Q(enqueued_at__isnull=True) | Q(enqueued_at__lte=quiet_since),
         pk=run.pk,
         status__in=RUN_WAITING,
-    ).update(enqueued_at=now)
+    )
+    changed = waiting.exclude(IN_PAUSED_ROUND).update(enqueued_at=now)
     if changed:
         run_ring(run_id=run.pk, queue=run.queue)
     return bool(changed)

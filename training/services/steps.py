@@ -66,6 +66,8 @@ def queue(round: Round) -> bool:
     run = Run.objects.select_related("project").get(
         round=round, step=RoundStep.SAMPLE, superseded_at__isnull=True
     )
+    if round.rolled_back_at is not None:
+        return True
     is_trial_run = is_trial(round)
     num_tasks, num_equal = ranking_tasks_queue(
         run=run, priority=TRIAL_PRIORITY if is_trial_run else 0
