@@ -8,6 +8,7 @@ from django.utils import timezone
 from annotation.choices import Role
 from annotation.judgements import kind_list
 from annotation.models import ApiToken, Project
+from annotation.validation import MAX_REASON
 from training.algorithms.methods import method_list
 from training.models import LoopSettings
 from training.strategies import strategy_list
@@ -58,6 +59,17 @@ class MemberForm(forms.Form):
                 f"There is no user {name}. Staff can make one in the Django admin."
             )
         return user
+
+
+class ForgetForm(forms.Form):
+    reason = forms.CharField(
+        max_length=MAX_REASON,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Admins see it; the labeler does not.",
+    )
+    retrain = forms.BooleanField(
+        required=False, initial=True, label="Start a round that trains again without their work"
+    )
 
 
 class TokenForm(forms.Form):

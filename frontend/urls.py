@@ -1,7 +1,17 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from frontend.views import account, answers, dashboard, members, prompts, rounds, runs, settings
+from frontend.views import (
+    account,
+    answers,
+    dashboard,
+    lineage,
+    members,
+    prompts,
+    rounds,
+    runs,
+    settings,
+)
 from frontend.views import work as work_views
 
 PROJECT = "projects/<slug:slug>/"
@@ -28,5 +38,19 @@ urlpatterns = [
     path(f"{PROJECT}prompts/", prompts.prompts_page, name="prompts"),
     path(f"{PROJECT}members/", members.members_page, name="members"),
     path(f"{PROJECT}members/<int:user_id>/remove/", members.member_end, name="member-remove"),
+    path(
+        f"{PROJECT}members/<int:user_id>/lineage/",
+        lineage.member_lineage_page,
+        name="member-lineage",
+    ),
+    path(
+        f"{PROJECT}members/<int:user_id>/forget/", lineage.member_forget_page, name="member-forget"
+    ),
+    path(f"{PROJECT}members/<int:user_id>/readmit/", lineage.member_readmit, name="member-readmit"),
+    path(
+        f"{PROJECT}completions/<int:completion_id>/lineage/",
+        lineage.completion_lineage_page,
+        name="completion-lineage",
+    ),
     path(f"{PROJECT}settings/", settings.settings_page, name="project-settings"),
 ]

@@ -2,6 +2,7 @@ from typing import Any
 
 from django import template
 
+from annotation.judgements import kind_list
 from frontend.remedies import remedy_for
 
 register = template.Library()
@@ -34,6 +35,13 @@ register.filter("remedy", remedy_for)
 @register.inclusion_tag("frontend/partials/tag.html")
 def state_tag(state: str) -> dict[str, str]:
     return {"words": STATE_WORDS.get(state, state), "class": STATE_CLASSES.get(state, "")}
+
+
+@register.filter
+def judgement_words(counts: dict[str, int]) -> str:
+    """{kind: number} in words, in the order of the kinds; those without any are left out."""
+    kinds = [(kind.plural, counts.get(kind.name)) for kind in kind_list()]
+    return ", ".join(f"{plural}: {num}" for plural, num in kinds if num)
 
 
 @register.filter

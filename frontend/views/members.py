@@ -6,6 +6,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation.choices import Role
 from annotation.models import Project
+from annotation.selectors.exclusions import exclusion_list
 from annotation.services.projects import membership_remove, membership_set
 from frontend.forms import MemberForm
 from frontend.views.project_page import project_page, refusals_as_messages, render_project
@@ -23,7 +24,15 @@ def members_page(request: UserRequest, project: Project) -> HttpResponse:
             messages.success(request, f"{user.username} is {Role(role).label.lower()} now.")
         return redirect("members", project.slug)
     members = project.memberships.select_related("user").order_by("user__username")
-    context = {"form": form, "members": members, "roles": Role.choices}
+    exclusions = list(exclusion_list(project))
+    here = {member.user_id for member in members}
+    context = {
+        "form": form,
+        "members": members,
+        "roles": Role.choices,
+        "excluded": {exclusion.user_id for exclusion in exclusions},
+        "gone": [exclusion for exclusion in exclusions if exclusion.user_id not in here],
+    }
     return render_project(request, project, "frontend/pages/members.html", context, "members")
 
 

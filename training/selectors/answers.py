@@ -10,6 +10,7 @@ from training.models import Checkpoint, Sample
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    completion_id: int
     checkpoint: str
     checkpoint_id: int
     text: str
@@ -59,6 +60,7 @@ def answers_side_by_side(
         # The first sample of a checkpoint stays, so that a reload shows the same text.
         if row.answers[index] is None:
             row.answers[index] = Answer(
+                completion_id=sample.completion_id,
                 checkpoint=checkpoints[index].name,
                 checkpoint_id=sample.checkpoint_id,
                 text=sample.completion.text,
