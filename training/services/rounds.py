@@ -45,8 +45,8 @@ from training.services.checkpoints import deployment_get
 from training.services.configs import method_find, run_config
 from training.services.doorbell import round_ring
 from training.services.runs import run_cancel, run_enqueue, run_requeue
-from training.services.step_hold import StepLeft
 from training.services.settings import gates_resolve, loop_settings_ensure, settings_freeze
+from training.services.step_hold import StepLeft
 from training.services.steps import STEPS, StepFailed, step_method
 
 logger = logging.getLogger(__name__)
@@ -96,12 +96,12 @@ def round_advance(*, round_id: int) -> None:
     """
     while True:
         round = Round.objects.select_related("project", "snapshot").get(pk=round_id)
-        except StepLeft:
-            return
         if round.status != RoundStatus.RUNNING:
             return
         try:
             is_done = STEPS[round.step](round)
+        except StepLeft:
+            return
         except StepFailed as failure:
             _round_stop_as(round, failure.run)
             return
