@@ -93,8 +93,8 @@ def _data_write(run: Run, name: str, path: Path) -> None:
             # Copied, since its owner may go on writing it.
             shutil.copyfile(texts, path)
         elif run.step == RoundStep.EVALUATE and _begins_embedded(run):
-            held_out = held_out_texts(BASE_SEED, NUM_RETENTION_TEXTS)
-            _jsonl_write(path, ({"text": text} for text in held_out))
+            documents = held_out_texts(BASE_SEED, NUM_RETENTION_TEXTS)
+            _jsonl_write(path, ({"text": text} for text in documents))
     elif run.step == FEEDBACK and name != "prompts":
         _jsonl_write(path, feedback_records(run, name))
     elif name != "prompts":
