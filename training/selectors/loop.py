@@ -1,6 +1,6 @@
 """Where a project's loop stands: what the dashboard shows at the top."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Count, F, QuerySet, Sum
@@ -91,7 +91,11 @@ def requirement_get(
 
     A person may start one with fewer than the loop waits for, down to MANUAL_RANKINGS.
     """
-    settings = settings or loop_settings_get(project)
+    requirement = _requirement(project, settings or loop_settings_get(project))
+    return _for_people(requirement) if is_manual else requirement
+
+
+def _requirement(project: Project, settings: LoopSettings) -> Requirement:
     last = _snapshot_last(project)
     if deployed_checkpoint_get(project) is None:
         seen = _num_counted(last.demonstrations.all(), project) if last else 0
@@ -99,12 +103,17 @@ def requirement_get(
         # A first round that stopped waits for as many demonstrations again before it tries anew.
         return Requirement("demonstrations", total - seen, settings.min_demonstrations)
     kinds = kinds_waited_for(project, settings)
-    need = settings.rankings_per_round
     return Requirement(
         what=kinds[0].plural if len(kinds) == 1 else "judgements",
         have=sum(_num_new(kind, project, last) for kind in kinds),
-        need=min(need, MANUAL_RANKINGS) if is_manual else need,
+        need=settings.rankings_per_round,
     )
+
+
+def _for_people(requirement: Requirement) -> Requirement:
+    if requirement.what == "demonstrations":
+        return requirement
+    return replace(requirement, need=min(requirement.need, MANUAL_RANKINGS))
 
 
 def kinds_waited_for(project: Project, settings: LoopSettings) -> list[JudgementKind]:
@@ -142,7 +151,7 @@ def loop_status(project: Project) -> LoopStatus:
     summary = round_summary(last) if last else None
     running = last is not None and last.status == RoundStatus.RUNNING
     requirement = requirement_get(project, settings)
-    manual = requirement_get(project, settings, is_manual=True)
+    manual = _for_people(requirement)
     deployed = deployed_checkpoint_get(project)
     next_number = last.number + 1 if last else 0
     tasks = {
