@@ -9,8 +9,8 @@ from annotation.choices import Role
 from annotation.judgements import kind_list
 from annotation.models import ApiToken, Project
 from annotation.validation import MAX_REASON
-from training.algorithms.methods import method_list
 from training.models import LoopSettings
+from training.services.configs import policy_method_list
 from training.strategies import strategy_list
 
 MAX_UPLOAD_BYTES = 64 * 1024 * 1024
@@ -160,7 +160,7 @@ class LoopSettingsForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        methods = [(method.name, method.title) for method in method_list("policy")]
+        methods = [(method.name, method.title) for method in policy_method_list()]
         strategies = [(strategy.name, strategy.title) for strategy in strategy_list()]
         for name, choices in (("policy_method", methods), ("strategy", strategies)):
             field = self.fields[name]

@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from annotation.models import Project, Task
 from tests.factories import demonstration_make, ranking_make, thumb_make
 from tests.training.people import demonstrations_make, prompts_make, thumb_all
+from training.errors import ConfigInvalid
 from training.models import LoopSettings, Round, Run
 from training.selectors.loop import Requirement, loop_status, requirement_get, shortage_sentence
 from training.services.base_model import base_checkpoint_get
@@ -13,6 +14,7 @@ from training.services.inline import rounds_work
 from training.services.queueing import queue_top_up, ranking_tasks_queue
 from training.services.rounds import rounds_tick
 from training.services.run_execution import run_execute
+from training.services.settings import loop_settings_update
 from training.services.snapshots import snapshot_create
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("silence")]
@@ -30,8 +32,8 @@ def begun(project: Project, bob: User, small: LoopSettings) -> Project:
     thumb_make(project, bob)
     snapshot = snapshot_create(project=project, settings=small)
     Round.objects.create(
-        project=project, number=0, steps=["freeze"], status="cancelled", snapshot=snapshot,
-        finished_at=snapshot.created_at,
+        project=project, number=0, steps=["freeze"], status="cancelled", trigger="manual",
+        snapshot=snapshot, finished_at=snapshot.created_at,
     )  # fmt: skip
     for _ in range(2):
         ranking_make(project, bob)
@@ -136,3 +138,36 @@ def test_a_low_thumbs_queue_is_topped_up(project: Project, bob: User, small: Loo
     run_execute(run_id=run.pk)
     # 4 were left, and twice the low-water mark came.
     assert open_tasks(project, "thumbs") == 4 + 10
+
+
+@pytest.mark.parametrize("method", ["dpo", "ipo", "kto"])
+def test_methods_that_learn_from_judgements_directly_do_without_a_reward_model(
+    project: Project, small: LoopSettings, method: str
+) -> None:
+    loop_settings_update(actor=None, project=project, policy_method=method, reward_model="none")
+    assert LoopSettings.objects.get().reward_model == "none"
+
+
+@pytest.mark.parametrize(
+    "method", ["ppo", "rloo", "grpo", "reinforce", "rejection_sampling", "best_of_n"]
+)
+def test_methods_that_learn_from_a_reward_model_are_refused_without(
+    project: Project, small: LoopSettings, method: str
+) -> None:
+    with pytest.raises(ConfigInvalid, match=r"does without \(dpo, ipo, kto\)") as refusal:
+        loop_settings_update(actor=None, project=project, policy_method=method, reward_model="none")
+    assert refusal.value.extra["field"] == "reward_model"
+    assert LoopSettings.objects.get().reward_model == "scratch"
+    loop_settings_update(actor=None, project=project, policy_method=method, reward_model="warm")
+
+
+def test_a_trial_needs_rankings_and_a_new_policy(project: Project, small: LoopSettings) -> None:
+    loop_settings_update(actor=None, project=project, trial_votes=20)
+    with pytest.raises(ConfigInvalid, match="best_of_n trains none"):
+        loop_settings_update(actor=None, project=project, policy_method="best_of_n")
+    project.kinds = ["demonstration", "thumbs"]
+    project.save()
+    with pytest.raises(ConfigInvalid, match="rankings, which this project does not collect"):
+        loop_settings_update(
+            actor=None, project=Project.objects.get(), policy_method="kto", reward_model="none"
+        )

@@ -8,12 +8,14 @@ from django.db import transaction
 from annotation.errors import InvalidInput
 from annotation.models import Project
 from annotation.services.audit import audit_record
+from annotation.services.tasks import RANKING
 from training.algorithms.configs import ConfigError, config_resolve
-from training.algorithms.methods import method_list
+from training.algorithms.methods import Method, method_list
+from training.choices import RewardModelUse
 from training.errors import ConfigInvalid, MethodUnknown
 from training.gates import Gates
 from training.models import LoopSettings, Round, Run
-from training.services.configs import method_find, run_config
+from training.services.configs import method_find, policy_method_list, run_config
 from training.strategies import strategy_get
 
 
@@ -83,17 +85,50 @@ def _validate(settings: LoopSettings) -> None:
             raise InvalidInput(f"{name} must be an object.", field=name)
     strategy_get(settings.strategy)
     method = method_find(settings.policy_method)
-    if method.stage != "policy":
-        known = ", ".join(item.name for item in method_list("policy"))
+    if method not in policy_method_list():
+        known = ", ".join(item.name for item in policy_method_list())
         raise MethodUnknown(
-            f"{method.name!r} does not train a policy; choose one of: {known}.", value=method.name
+            f"{method.name!r} does not make a policy; choose one of: {known}.", value=method.name
         )
+    run_config(settings, method)
+    _reward_model_validate(settings, method)
+    _trial_validate(settings, method)
     gates_resolve(settings)
     _sampling_validate(settings)
     for name, values in settings.overrides.items():
         if not isinstance(values, dict):
             raise InvalidInput(f"overrides[{name!r}] must be an object.", field="overrides")
         run_config(settings, method_find(name))
+
+
+def _reward_model_validate(settings: LoopSettings, method: Method) -> None:
+    if settings.reward_model == RewardModelUse.NONE and "reward_model" in method.inputs:
+        able = ", ".join(m.name for m in policy_method_list() if "reward_model" not in m.inputs)
+        raise ConfigInvalid(
+            f"reward_model = {settings.reward_model!r}: {method.name} learns from a reward model. "
+            f"Choose a policy_method that does without ({able}), or another reward_model.",
+            field="reward_model",
+            value=settings.reward_model,
+            expectation=f"scratch or warm with {method.name}",
+        )
+
+
+def _trial_validate(settings: LoopSettings, method: Method) -> None:
+    """A trial compares a new policy with the one in use, by rankings that show both."""
+    if settings.trial_votes == 0:
+        return
+    missing = None
+    if RANKING not in settings.project.kinds:
+        missing = "rankings, which this project does not collect"
+    elif method.stage != "policy":
+        missing = f"a new policy, and {method.name} trains none"
+    if missing:
+        raise ConfigInvalid(
+            f"trial_votes = {settings.trial_votes}: a trial needs {missing}. Set it to 0.",
+            field="trial_votes",
+            value=settings.trial_votes,
+            expectation="0",
+        )
 
 
 def _sampling_validate(settings: LoopSettings) -> None:
