@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from training.algorithms.data.record_checks import PERSON
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -40,6 +42,15 @@ class RankedCompletions:
     """Aligned with completions: what wrote each, e.g. a checkpoint."""
     round: int | None = None
     """The round in which the completions were sampled."""
+    probability: float | None = None
+    """Of exactly two completions: that the first is the better one; None: what ranks say."""
+    labeler: str = PERSON
+    """Who judged: a person or an AI."""
+
+    @property
+    def prefers(self) -> bool:
+        """It says what is better; one of ties only does not."""
+        return self.probability is not None or len(set(self.ranks)) > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,14 @@ def rankings(*changes, max_tokens=100):
         ({"strength": True}, "from 0, or null"),
         ({"sources": ["a"]}, "2 texts, one per completion"),
         ({"round": 1.0}, "an integer, or null"),
+        ({"probability": 1.01}, "a number from 0 to 1, or null"),
+        ({"probability": "0.5"}, "a number from 0 to 1, or null"),
+        ({"probability": float("nan")}, "a number from 0 to 1, or null"),
+        (
+            {"probability": 0.5, "completions": ["one", "two", "six"], "ranks": [1, 2, 3]},
+            "exactly 2 completions with it, not 3",
+        ),
+        ({"labeler": "robot"}, "'person' or 'ai'"),
     ],
 )
 def test_a_malformed_ranking_is_refused_by_id(change, message):
@@ -84,6 +92,17 @@ def test_optional_fields_of_a_ranking_arrive_and_default():
     assert (plain.weight, plain.strength, plain.sources, plain.round) == (1.0, None, None, None)
     assert (full.weight, full.strength, full.round) == (2.0, 0.0, 4)
     assert full.sources == ("round-1", "person")
+
+
+def test_a_probability_and_its_labeler_arrive_and_default():
+    plain, soft = rankings({}, {"probability": 0, "labeler": "ai"}).records
+    assert (plain.probability, plain.labeler) == (None, "person")
+    assert (soft.probability, soft.labeler) == (0.0, "ai")
+
+
+def test_a_probability_is_no_tie():
+    encoded = rankings({"ranks": [1, 1]}, {"ranks": [1, 1], "probability": 0.7})
+    assert encoded.counts["data/rankings_all_tied"] == 1
 
 
 def test_one_text_at_two_ranks_is_left_out_and_counted():

@@ -158,3 +158,61 @@ def test_equal_scores_are_half_right():
     pairs = ranking_pairs(tensor([2.0, 1.0, 1.0, 1.0, 1.0, 2.0]), table)
     assert pairs.margin.tolist() == [1.0, 0.0, -1.0]
     assert num_correct(pairs.margin).item() == 1.5
+
+
+# ---- probabilities instead of outcomes
+
+
+def _soft(difference, probability, ties="half", ranks=(1, 2), smoothing=0.0):
+    scores = tensor([difference, 0.0], dtype=torch.float64, requires_grad=True)
+    pairs = ranking_pairs(scores, rank_table([ranks]), [probability])
+    losses = pair_losses(pairs, ties, None, smoothing, LOG_NU)
+    loss = ranking_losses(losses, counted_pairs(pairs, ties)).sum()
+    loss.backward()
+    return loss.item(), scores.grad
+
+
+@pytest.mark.parametrize("ties", ["half", "drop"])
+@pytest.mark.parametrize("ranks", [(1, 2), (2, 1), (1, 1)])
+def test_a_probability_takes_the_place_of_the_outcome(ties, ranks):
+    for difference, p in ((1.5, 0.8), (-0.7, 0.8), (0.3, 0.0), (0.3, 1.0), (2.0, 0.5)):
+        expected = -p * _log_sigmoid(difference) - (1 - p) * _log_sigmoid(-difference)
+        for smoothing in (0.0, 0.3):
+            loss, _ = _soft(difference, p, ties, ranks, smoothing)
+            assert loss == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.83])
+def test_the_loss_rests_where_the_model_says_the_same_probability(p):
+    at = math.log(p / (1 - p))  # s(at) = p
+    _, gradient = _soft(at, p)
+    assert_close(gradient, torch.zeros_like(gradient), atol=1e-7, rtol=0)
+    _, above = _soft(at + 0.1, p)
+    _, below = _soft(at - 0.1, p)
+    assert above[0] > 0 > below[0]
+
+
+def test_certainty_is_the_hard_outcome():
+    for ties in ("half", "drop", "davidson"):
+        assert _soft(0.4, 1.0, ties)[0] == pytest.approx(_soft(0.4, None, ties)[0], abs=1e-6)
+        turned = _soft(0.4, None, ties, (2, 1))[0]
+        assert _soft(0.4, 0.0, ties)[0] == pytest.approx(turned, abs=1e-6)
+
+
+def test_davidson_mixes_two_of_its_three_outcomes():
+    first, second = math.exp(1.2), 1.0
+    total = first + second + math.exp(LOG_NU) * math.sqrt(first * second)
+    expected = -0.7 * math.log(first / total) - 0.3 * math.log(second / total)
+    assert _soft(1.2, 0.7, "davidson", (1, 1))[0] == pytest.approx(expected, abs=1e-6)
+    pairs = ranking_pairs(tensor([1.2, 0.0]), rank_table([[1, 1]]), [0.7])
+    # no tie was seen: the slope is P(tie)
+    tie = math.exp(LOG_NU) * math.sqrt(first * second) / total
+    assert davidson_gradient(pairs, LOG_NU).item() == pytest.approx(tie, abs=1e-6)
+
+
+def test_soft_and_hard_rankings_share_a_batch():
+    scores = tensor([1.0, 0.0, 0.5, 2.0, -1.0])
+    pairs = ranking_pairs(scores, rank_table([[1, 2], [1, 2, 3]]), [0.9, None])
+    losses = ranking_losses(pair_losses(pairs), counted_pairs(pairs, "half"))
+    assert losses[0].item() == pytest.approx(_soft(1.0, 0.9)[0], abs=1e-6)
+    assert losses[1].item() == pytest.approx(_naive([0.5, 2.0, -1.0], [1, 2, 3]), abs=1e-6)

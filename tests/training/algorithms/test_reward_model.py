@@ -493,3 +493,127 @@ def test_a_ranking_report_by_hand():
     assert report.loss == pytest.approx(half, abs=1e-6)
     dropped = ((0.31326169 + 1.31326169) / 2 + 0.69314718) / 2
     assert ranking_report(rows, rankings, "drop").loss == pytest.approx(dropped, abs=1e-6)
+
+
+# ---- the test reward model, AI labels, a warm start
+
+OTHER = {"train": "held_out", "held_out": "train"}
+
+
+def _swapped(records):
+    return [record | {"split": OTHER[record["split"]]} for record in records]
+
+
+def test_a_test_reward_model_learns_the_other_side(tmp_path, base):
+    """Every record moved to the other side: the same weights, numbers and gauge."""
+    rankings, config = ranking_records(20, 8), {"num_epochs": 2}
+    straight = _folder(base, tmp_path / "straight", config, rankings)
+    turned = _folder(
+        base, tmp_path / "turned", config | {"learn_from": "held_out"}, _swapped(rankings)
+    )
+    path = turned / "data" / "demonstrations.jsonl"
+    shown = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(record) + "\n" for record in _swapped(shown)))
+    for folder in (straight, turned):
+        assert run_folder("reward_model", str(folder)) == 0
+    for name in ("output/model.safetensors", "output/config.json", "metrics.jsonl"):
+        assert (turned / name).read_bytes() == (straight / name).read_bytes(), name
+    ours, theirs = result_read(turned), result_read(straight)
+    assert (ours["data"].pop("learn_from"), theirs["data"].pop("learn_from")) == (
+        "held_out", "train"
+    )  # fmt: skip
+    assert ours == theirs
+
+
+def test_the_gauge_takes_the_other_sides_demonstrations_where_there_are_none(tmp_path, base):
+    folder = _folder(base, tmp_path / "run", {"learn_from": "held_out"}, num_demonstrations=3)
+    # of three demonstrations none is held out
+    assert run_folder("reward_model", str(folder)) == 0
+    assert result_read(folder)["data"]["reward_bias_from"] == "demonstrations"
+    model, tokenizer = _loaded(folder)
+    shown = demonstrations_encode(tokenizer, demonstration_records(3), 128).records
+    values = scores(model, [d.prompt_ids for d in shown], [d.completion_ids for d in shown], 256)
+    assert float(values.mean()) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_too_few_held_out_rankings_are_named(tmp_path, base):
+    folder = _folder(base, tmp_path / "run", {"learn_from": "held_out", "min_train_rankings": 5})
+    assert run_folder("reward_model", str(folder)) == 3
+    error = json.loads((folder / "error.json").read_text())
+    assert error["extra"] == {"what": "held-out rankings", "have": 4, "need": 5}
+
+
+def _by_ai(records):
+    """The same two best completions of each, judged the wrong way round by an AI."""
+    return [
+        record | {
+            "id": 1000 + record["id"], "labeler": "ai", "probability": 0.1,
+            "completions": record["completions"][:2], "ranks": [2, 1],
+        }
+        for record in records
+    ]  # fmt: skip
+
+
+def test_an_ais_rankings_teach_but_are_not_what_accuracy_is_measured_on(tmp_path, base):
+    rankings = ranking_records(20, 8)
+    plain = _run(base, tmp_path / "plain", {}, rankings)
+    measured = _run(base, tmp_path / "measured", {}, rankings + _by_ai(rankings[12:]))
+    weights = "output/model.safetensors"
+    assert (measured / weights).read_bytes() == (plain / weights).read_bytes()
+    assert result_read(measured) == result_read(plain)
+    learned = _run(base, tmp_path / "learned", {"batch_size": 40}, rankings + _by_ai(rankings[:12]))
+    data = result_read(learned)["data"]
+    assert (data["num_train_rankings"], data["num_train_rankings_ai"]) == (24, 12)
+    assert (learned / weights).read_bytes() != (plain / weights).read_bytes()
+    # People and AI disagree about the pair, but people alone say how often people do.
+    assert data["num_repeated_judgements"] == result_read(plain)["data"]["num_repeated_judgements"]
+
+
+def test_a_test_reward_model_hears_people_only(tmp_path, base):
+    rankings = ranking_records(20, 8)
+    folders = [
+        _run(base, tmp_path / name, {"learn_from": "held_out"}, records)
+        for name, records in (("people", rankings), ("both", rankings + _by_ai(rankings[12:])))
+    ]
+    first, second = [(folder / "output/model.safetensors").read_bytes() for folder in folders]
+    assert first == second
+
+
+def test_a_probability_weighs_in_the_loss_of_a_run(trained):
+    model, _ = _loaded(trained)
+    rankings = [
+        RankedCompletions(1, [65], [[70], [71]], [1, 2], probability=0.8),
+        RankedCompletions(2, [65], [[72], [73]], [1, 2]),
+    ]
+    sums = batch_learn(learner(model), rankings, _objective(), 256)
+    (first, second), other = (row.tolist() for row in ranking_scores(model, rankings, 256))
+    margin, lead = first - second, other[0] - other[1]
+    soft = 0.8 * math.log1p(math.exp(-margin)) + 0.2 * math.log1p(math.exp(margin))
+    assert sums["loss"] == pytest.approx((soft + math.log1p(math.exp(-lead))) / 2, abs=1e-5)
+
+
+def test_a_warm_start_goes_on_from_the_earlier_reward_model(tmp_path, base):
+    """Scaled and shifted by its gauge, but it starts at the log odds it had learned."""
+    config = {"gauge": "reference", "gauge_samples": 6, "gauge_max_new_tokens": 4, "num_epochs": 2}
+    earlier = _run(base, tmp_path / "earlier", config | {"ties": "davidson"})
+    model, tokenizer = _loaded(earlier)
+    assert model.config.reward_scale != 1.0
+    rankings = rankings_encode(tokenizer, ranking_records(12, 4), 128).records[:8]
+    expected = ranking_report(ranking_scores(model, rankings, 256), rankings).loss
+
+    folder = _folder(base, tmp_path / "warm", {"start": "warm", "batch_size": 8})
+    document = json.loads((folder / "run.json").read_text())
+    document["inputs"]["warm_start"] = str(earlier / "output")
+    (folder / "run.json").write_text(json.dumps(document))
+    assert run_folder("reward_model", str(folder)) == 0, (folder / "error.json").read_text()
+    ((_, loss),) = metrics_read(folder)["reward_model/loss"]  # one step, before it
+    assert loss == pytest.approx(expected, abs=1e-5)
+    stored = json.loads((folder / "output" / "config.json").read_text())
+    assert stored["reward_scale"] == 1.0
+    assert "tie_log_nu" not in stored  # of the earlier model
+
+
+def test_a_warm_start_needs_a_model_to_start_from(tmp_path, base):
+    folder = _folder(base, tmp_path / "run", {"start": "warm"})
+    assert run_folder("reward_model", str(folder)) == 3
+    assert "'warm_start'" in json.loads((folder / "error.json").read_text())["message"]

@@ -78,7 +78,7 @@ def rankings_encode(
         notes["data/completions_empty"] += sum(not text.strip() for text in texts)
         consistent.append(ranking)
     encoded = _fitting("rankings", consistent, _ranking_tokens, max_tokens)
-    notes["data/rankings_all_tied"] = sum(map(_is_all_tied, encoded.records))
+    notes["data/rankings_all_tied"] = sum(not r.prefers for r in encoded.records)
     return Encoded(encoded.records, encoded.num_too_long, {**encoded.counts, **notes})
 
 
@@ -184,15 +184,13 @@ def _ranking_encode(
         strength=checks.strength_get(record),
         sources=checks.sources_get(record, len(texts)),
         round=checks.round_get(record),
+        probability=checks.probability_get(record, len(texts)),
+        labeler=checks.labeler_get(record),
     )
 
 
 def _ranking_tokens(ranking: RankedCompletions) -> int:
     return len(ranking.prompt_ids) + max(map(len, ranking.completions))
-
-
-def _is_all_tied(ranking: RankedCompletions) -> bool:
-    return len(set(ranking.ranks)) == 1
 
 
 def _left_out(counts: Mapping[str, int]) -> str:

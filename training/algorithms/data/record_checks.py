@@ -13,6 +13,8 @@ from training.algorithms.errors import RunFolderInvalid
 Record = dict[str, Any]
 ROLES = ("system", "user", "assistant")
 SPLITS = ("train", "held_out")
+# Who judged.
+PERSON, AI = "person", "ai"
 
 
 def field_get(record: Record, name: str) -> Any:
@@ -89,6 +91,28 @@ def strength_get(record: Record) -> float | None:
     if not _is_number(strength) or strength < 0:
         _refuse(record, "strength", strength, "a number from 0, or null")
     return float(strength)
+
+
+def probability_get(record: Record, num_completions: int) -> float | None:
+    """That the first of exactly two completions is the better one."""
+    probability = record.get("probability")
+    if probability is None:
+        return None
+    if not _is_number(probability) or not 0 <= probability <= 1:
+        _refuse(record, "probability", probability, "a number from 0 to 1, or null")
+    if num_completions != 2:
+        _refuse(
+            record, "probability", probability,
+            f"exactly 2 completions with it, not {num_completions}; leave it out",
+        )  # fmt: skip
+    return float(probability)
+
+
+def labeler_get(record: Record) -> str:
+    labeler = record.get("labeler", PERSON)
+    if labeler not in (PERSON, AI):
+        _refuse(record, "labeler", labeler, f"{PERSON!r} or {AI!r}")
+    return str(labeler)
 
 
 def sources_get(record: Record, num_completions: int) -> tuple[str, ...] | None:

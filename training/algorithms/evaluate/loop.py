@@ -20,6 +20,7 @@ from training.algorithms.data.encoding import (
     rankings_encode,
     texts_encode,
 )
+from training.algorithms.data.record_checks import PERSON
 from training.algorithms.engine.state import Parts
 from training.algorithms.errors import DataTooSmall
 from training.algorithms.evaluate import EvaluateConfig
@@ -137,10 +138,10 @@ def _open(run_dir: RunDir, config: EvaluateConfig) -> tuple[_Evaluation, dict[st
         config,
         tokenizer,
         prompts.records,
-        rankings.records,
+        [ranking for ranking in rankings.records if ranking.labeler == PERSON],
         texts_within(texts.records, config.max_retention_tokens),
     )
-    if not prompts.records and not (rankings.records and evaluation.present(PROXY)):
+    if not prompts.records and not (evaluation.rankings and evaluation.present(PROXY)):
         raise DataTooSmall("held-out rankings and prompts", 0, 1)
     return evaluation, data_metrics(rankings, prompts, texts)
 

@@ -181,7 +181,9 @@ def ranking_report(
 ) -> RankingReport:
     """Of at least one ranking; accuracy and brier need at least one pair that is not a tie."""
     pairs = ranking_pairs(
-        torch.cat(list(scores_per_ranking)), rank_table([r.ranks for r in rankings])
+        torch.cat(list(scores_per_ranking)),
+        rank_table([r.ranks for r in rankings]),
+        [r.probability for r in rankings],
     )
     losses = pair_losses(pairs, ties, tie_log_nu=tie_log_nu)
     counted = counted_pairs(pairs, ties)

@@ -16,6 +16,16 @@ from training.algorithms.methods import Method
 
 @dataclass(frozen=True, slots=True)
 class RewardModelConfig(LearnerConfig):
+    start: Literal["policy", "warm"] = option(
+        "policy",
+        "Where the weights begin: at the policy, with a fresh head; or warm, at an earlier reward "
+        "model, head included.",
+    )
+    learn_from: Literal["train", "held_out"] = option(
+        "train",
+        "Which rankings are learned; the others are measured. held_out makes a test reward model "
+        "of people's judgements that no policy was trained against.",
+    )
     num_epochs: int = option(1, "Passes over the rankings; InstructGPT overfits after one.")
     learning_rate: float = option(9e-6, "Peak of the cosine schedule, which ends at a tenth.")
     batch_size: int = option(64, "Rankings per optimizer step, each with all its pairs.")
@@ -88,6 +98,7 @@ METHOD = Method(
     config=RewardModelConfig,
     queue="train",
     inputs=("init",),
+    optional_inputs={"warm_start": ("start", "warm")},
     data=("rankings", "demonstrations"),
     produces="reward_model",
 )

@@ -19,6 +19,7 @@ from training.algorithms.data.encoding import (
     rankings_encode,
     records_require,
 )
+from training.algorithms.data.record_checks import AI, PERSON, labeler_get
 from training.algorithms.engine.learner import Learner
 from training.algorithms.engine.optimization import cosine_rate
 from training.algorithms.engine.training_loop import TrainingLoop
@@ -37,6 +38,7 @@ from training.algorithms.measuring.scoring import batch_scores, ranking_batches
 from training.algorithms.models.checkpoint_io import (
     context_length,
     reward_model_from_policy,
+    reward_model_load,
     tokenizer_load,
 )
 from training.algorithms.models.encoder_decoder import require_decoder_only
@@ -55,24 +57,29 @@ from training.algorithms.reward_model.report import gauge_set, report_make
 from training.algorithms.run_dir import Result, RunDir
 from training.algorithms.seeds import generator_for, permutation, seed_mix
 
+# What is missing when there is too little of it, by learn_from.
+_LEARNED = {"train": "training rankings", "held_out": "held-out rankings"}
+
 
 @dataclass(frozen=True, slots=True)
 class _Data:
     train: list[RankedCompletions]
+    """What is learned from, of whichever split."""
     held_out: list[RankedCompletions]
+    """People's rankings of the other split."""
     demonstrations: list[Demonstration]
+    """Of the split that is learned from, or all where it has none."""
 
 
 def run(run_dir: RunDir) -> Result:
     config = run_dir.config_as(RewardModelConfig)
     tokenizer = tokenizer_load(run_dir.input_path("init"))
-    model = reward_model_from_policy(run_dir.input_path("init"), tokenizer)
+    model = _model_start(run_dir, config, tokenizer)
     if config.gauge == "reference":
         require_decoder_only(model, "The gauge 'reference'")
-    head_initialize(model, generator_for(run_dir.seed, "reward_head"))
     data = _data_read(run_dir, config, tokenizer, context_length(model))
     anchors = anchors_make(run_dir, config, tokenizer, data.demonstrations, data.train)
-    repeated = judgements_compare(data.train)
+    repeated = judgements_compare([r for r in data.train if r.labeler == PERSON])
     objective = objective_make(config, data.train, repeated)
     adapter_seed = seed_mix(run_dir.seed, "reward_model", "adapter")
     learner = Learner(model, config, run_dir.hardware, adapter_seed)
@@ -89,7 +96,9 @@ def run(run_dir: RunDir) -> Result:
     return Result(
         report.metrics,
         {
+            "learn_from": config.learn_from,
             "num_train_rankings": len(data.train),
+            "num_train_rankings_ai": sum(r.labeler == AI for r in data.train),
             "num_held_out_rankings": len(data.held_out),
             "reward_bias": learner.config.reward_bias,
             "reward_bias_from": anchors.name,
@@ -103,28 +112,48 @@ def run(run_dir: RunDir) -> Result:
     )
 
 
+def _model_start(run_dir: RunDir, config: RewardModelConfig, tokenizer: Any) -> Any:
+    """A reward model to be trained, whose score is its logit."""
+    if config.start == "policy":
+        model = reward_model_from_policy(run_dir.input_path("init"), tokenizer)
+        head_initialize(model, generator_for(run_dir.seed, "reward_head"))
+        return model
+    model = reward_model_load(run_dir.input_path("warm_start"), tokenizer)
+    # What was measured on the earlier model holds no longer.
+    for name in ("reward_bias", "reward_scale", "tie_log_nu"):
+        vars(model.config).pop(name, None)
+    return model
+
+
 def _data_read(
     run_dir: RunDir, config: RewardModelConfig, tokenizer: Any, context: int | None
 ) -> _Data:
     """What is left out is counted; raises DataTooSmall when too little is left."""
     max_tokens = min(config.max_tokens, context or config.max_tokens)
-    train, held_out = (
-        rankings_encode(tokenizer, run_dir.records("rankings", split), max_tokens)
-        for split in ("train", "held_out")
-    )
-    demonstrations = demonstrations_encode(
-        tokenizer, run_dir.records("demonstrations", "train"), max_tokens
-    )
+    learned = config.learn_from
+    measured = "held_out" if learned == "train" else "train"
+    train = rankings_encode(tokenizer, _rankings_read(run_dir, learned), max_tokens)
+    held_out = rankings_encode(tokenizer, run_dir.records("rankings", measured), max_tokens)
+    shown = run_dir.records("demonstrations", learned)
+    shown = shown or run_dir.records("demonstrations", measured)
+    demonstrations = demonstrations_encode(tokenizer, shown, max_tokens)
     run_dir.metrics_write(0, data_metrics(train, held_out, demonstrations))
-    records_require(train, "training rankings", config.min_train_rankings)
+    records_require(train, _LEARNED[learned], config.min_train_rankings)
     rankings = train.records
     if config.ties == "drop":  # a ranking of ties only has no pair left
-        rankings = [ranking for ranking in rankings if len(set(ranking.ranks)) > 1]
+        rankings = [ranking for ranking in rankings if ranking.prefers]
         if len(rankings) < config.min_train_rankings:
             raise DataTooSmall(
-                "training rankings with a preference", len(rankings), config.min_train_rankings
+                f"{_LEARNED[learned]} with a preference", len(rankings), config.min_train_rankings
             )
-    return _Data(rankings, held_out.records, demonstrations.records)
+    by_people = [ranking for ranking in held_out.records if ranking.labeler == PERSON]
+    return _Data(rankings, by_people, demonstrations.records)
+
+
+def _rankings_read(run_dir: RunDir, split: str) -> list[dict[str, Any]]:
+    """Of the held-out ones people's alone: what learns from them speaks for people."""
+    records = run_dir.records("rankings", split)
+    return [r for r in records if split == "train" or labeler_get(r) == PERSON]
 
 
 def _train(
@@ -207,7 +236,11 @@ def group_loss(
     scores [N], ranking by ranking; total_weight: of the rankings of the whole batch.
     """
     ties = objective.config.ties
-    pairs = ranking_pairs(scores, rank_table([ranking.ranks for ranking in group]))
+    pairs = ranking_pairs(
+        scores,
+        rank_table([ranking.ranks for ranking in group]),
+        [ranking.probability for ranking in group],
+    )
     margins = torch.tensor([objective.margin(r) for r in group], device=scores.device)
     weights = torch.tensor([objective.weight(r) for r in group], device=scores.device)
     weights = weights / total_weight

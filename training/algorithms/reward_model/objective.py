@@ -83,10 +83,12 @@ def judgements_compare(rankings: Sequence[RankedCompletions]) -> RepeatedJudgeme
 def tie_log_nu_start(rankings: Sequence[RankedCompletions]) -> float:
     """log nu at which equal scores tie as often as the training pairs do.
 
-    P(tie) at d = 0 is nu / (2 + nu). Half a tie is added, so that no ties at all stay finite.
+    P(tie) at d = 0 is nu / (2 + nu). Half a tie is added, so that no ties at all stay finite. A
+    pair with a probability is no tie.
     """
-    num_pairs = sum(math.comb(len(ranking.ranks), 2) for ranking in rankings)
-    num_ties = sum(a == b for ranking in rankings for a, b in combinations(ranking.ranks, 2))
+    ranks = [ranking.ranks for ranking in rankings if ranking.probability is None]
+    num_pairs = sum(math.comb(len(row), 2) for row in ranks)
+    num_ties = sum(a == b for row in ranks for a, b in combinations(row, 2))
     share = (num_ties + 0.5) / (num_pairs + 1)
     return math.log(2 * share / (1 - share))
 
