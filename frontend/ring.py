@@ -10,12 +10,12 @@ from training.selectors.rounds import StepState
 # Of 100 units around the circle; the gap keeps neighboring arcs apart.
 GAP = 2.2
 COLLECT = "collect"
-DEFAULT_STEPS = tuple(step for step in RoundStep if step != RoundStep.SFT)
+NOTES = {"queued": "waits for a worker", "waiting_for_people": "waits for people"}
 
 
 @dataclass(frozen=True, slots=True)
 class Arc:
-    """`state` is done, alive, waiting or bad; `filled` units of the arc's `length` are drawn."""
+    """`state` is done, alive, paused, waiting or bad; `filled` units of the `length` are drawn."""
 
     name: str
     title: str
@@ -44,14 +44,11 @@ def _steps(status: LoopStatus) -> Sequence[StepState]:
 
 
 def _waiting_steps(status: LoopStatus) -> list[StepState]:
-    """What the next round will go through, as far as it is known before its plan is made."""
-    first = status.deployed_id is None
-    names = (
-        [RoundStep.FREEZE, RoundStep.SFT, RoundStep.DEPLOY, RoundStep.SAMPLE, RoundStep.QUEUE]
-        if first
-        else DEFAULT_STEPS
-    )
-    return [StepState(name=name, title=RoundStep(name).label, state="waiting") for name in names]
+    """What the next round will go through."""
+    return [
+        StepState(name=name, title=RoundStep(name).label, state="waiting")
+        for name in status.next_steps
+    ]
 
 
 def _collect_arc(status: LoopStatus, share: float) -> Arc:
@@ -85,7 +82,7 @@ def _step_arc(step: StepState, index: int, share: float) -> Arc:
 
 
 def _state(state: str) -> str:
-    if state in ("done", "waiting"):
+    if state in ("done", "waiting", "paused"):
         return state
     return "bad" if state in ("failed", "cancelled") else "alive"
 
@@ -98,8 +95,8 @@ def _portion(step: StepState) -> float:
 def _note(step: StepState, state: str) -> str:
     if state == "bad":
         return step.state
-    if state != "alive":
+    if state not in ("alive", "paused"):
         return ""
     if step.progress_total:
         return f"{100 * step.progress_done // step.progress_total} %"
-    return "waits for a worker" if step.state == "queued" else step.state
+    return NOTES.get(step.state, step.state)

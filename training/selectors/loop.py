@@ -11,8 +11,16 @@ from annotation.judgements.base import JudgementKind
 from annotation.models import Demonstration, Project, Ranking, Task, Thumb
 from annotation.selectors.exclusions import judgements_counted
 from training.algorithms.methods import method_list
-from training.choices import RewardModelUse, RoundStatus
+from training.choices import (
+    ROUND_OPEN,
+    DeploymentRole,
+    RewardModelUse,
+    RoundStatus,
+    RoundStep,
+    WaitingFor,
+)
 from training.models import Checkpoint, Deployment, LoopSettings, Round, Snapshot
+from training.selectors.plans import round_plan
 from training.selectors.rounds import RoundSummary, round_summary
 
 # Enough to leave the reward model something to learn from after the held-out ones are set aside.
@@ -47,14 +55,16 @@ class Requirement:
 class LoopStatus:
     """`sentence` says in words what happens next.
 
-    `requirement` is what the loop waits for by itself, `requirement_manual` what "train now" takes;
-    `can_start` tells whether it would work at this moment.
+    `current` is the round under way or paused. `requirement` is what the loop waits for by itself,
+    `requirement_manual` what "train now" takes; `can_start` tells whether it would work at this
+    moment. `next_steps` are those of the next round.
     """
 
     auto_start: bool
     current: RoundSummary | None
     last: RoundSummary | None
     next_number: int
+    next_steps: list[str]
     requirement: Requirement
     requirement_manual: Requirement
     sentence: str
@@ -76,8 +86,11 @@ def loop_settings_get(project: Project) -> LoopSettings:
 
 
 def deployed_checkpoint_get(project: Project) -> Checkpoint | None:
+    """The policy in use."""
     deployment = (
-        Deployment.objects.filter(project=project, retired_at__isnull=True)
+        Deployment.objects.filter(
+            project=project, retired_at__isnull=True, role=DeploymentRole.PRIMARY
+        )
         .select_related("checkpoint")
         .first()
     )
@@ -149,7 +162,7 @@ def loop_status(project: Project) -> LoopStatus:
     rounds = Round.objects.filter(project=project)
     last = rounds.order_by("-number").first()
     summary = round_summary(last) if last else None
-    running = last is not None and last.status == RoundStatus.RUNNING
+    is_open = last is not None and last.status in ROUND_OPEN
     requirement = requirement_get(project, settings)
     manual = _for_people(requirement)
     deployed = deployed_checkpoint_get(project)
@@ -162,13 +175,14 @@ def loop_status(project: Project) -> LoopStatus:
     }
     return LoopStatus(
         auto_start=settings.auto_start,
-        current=summary if running else None,
+        current=summary if is_open else None,
         last=summary,
         next_number=next_number,
+        next_steps=_next_steps(project, settings, requirement),
         requirement=requirement,
         requirement_manual=manual,
-        sentence=_sentence(requirement, summary, running, next_number, settings.auto_start),
-        can_start=not running and manual.is_met,
+        sentence=_sentence(requirement, summary, is_open, next_number, settings.auto_start),
+        can_start=not is_open and manual.is_met,
         deployed_id=deployed.pk if deployed else None,
         deployed_name=deployed.name if deployed else "",
         open_tasks={kind: row["num"] for kind, row in tasks.items()},
@@ -192,18 +206,40 @@ def shortage_sentence(requirement: Requirement, next_number: int) -> str:
 def _sentence(
     requirement: Requirement,
     last: RoundSummary | None,
-    running: bool,
+    is_open: bool,
     next_number: int,
     auto_start: bool,
 ) -> str:
-    if running and last is not None:
-        title = next(step.title for step in last.steps if step.name == last.step)
-        return f"Round {last.number} is under way: {title[0].lower()}{title[1:]}."
+    if is_open and last is not None:
+        return _sentence_of_round(last)
     if not requirement.is_met:
         return shortage_sentence(requirement, next_number)
     if auto_start:
         return f"Round {next_number} starts within seconds."
     return f"Round {next_number} can start: there are {requirement.have} {requirement.what}."
+
+
+def _next_steps(project: Project, settings: LoopSettings, requirement: Requirement) -> list[str]:
+    """The next round's plan once it may start: then a first round has what SFT needs."""
+    steps = round_plan(project, settings)
+    is_first = requirement.what == "demonstrations"
+    if is_first and requirement.need and RoundStep.SFT not in steps:
+        steps.insert(1, str(RoundStep.SFT))
+    return steps
+
+
+def _sentence_of_round(item: RoundSummary) -> str:
+    if item.status == RoundStatus.PAUSED:
+        return f"Round {item.number} is paused: {_lowered(item.step_title)}. Resume or cancel it."
+    if item.waiting_for == WaitingFor.APPROVAL:
+        return f"Round {item.number} waits for approval. {item.sentence}"
+    if item.waiting_for == WaitingFor.VOTES:
+        return f"Round {item.number} waits for votes. {item.sentence}"
+    return f"Round {item.number} is under way: {_lowered(item.step_title)}."
+
+
+def _lowered(title: str) -> str:
+    return title[0].lower() + title[1:]
 
 
 def _num_new(kind: JudgementKind, project: Project, last: Snapshot | None) -> int:

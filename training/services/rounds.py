@@ -10,7 +10,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from annotation.errors import DomainError
-from annotation.models import Demonstration, Project, Prompt, Task
+from annotation.models import Project, Prompt, Task
 from annotation.services.audit import audit_record
 from annotation.services.tasks import tasks_withdraw
 from training.choices import (
@@ -20,7 +20,6 @@ from training.choices import (
     RUN_STOPPED,
     RUN_WAITING,
     Decision,
-    RewardModelUse,
     RoundStatus,
     RoundStep,
     RunStatus,
@@ -41,7 +40,7 @@ from training.errors import (
 from training.gates import REWARD_MODEL_GATES
 from training.models import LoopSettings, Round, Run
 from training.selectors.loop import Requirement, requirement_get, shortage_sentence
-from training.services.checkpoints import deployment_get
+from training.selectors.plans import round_plan
 from training.services.configs import method_find, run_config
 from training.services.doorbell import round_ring
 from training.services.runs import run_cancel, run_enqueue, run_requeue
@@ -50,9 +49,6 @@ from training.services.step_hold import StepLeft
 from training.services.steps import STEPS, StepFailed, step_method
 
 logger = logging.getLogger(__name__)
-FIRST_STEPS = (RoundStep.DEPLOY, RoundStep.SAMPLE, RoundStep.QUEUE)
-# Votes on the new policy come before its deployment, so its answers do, too.
-TRIAL_STEPS = (RoundStep.SAMPLE, RoundStep.QUEUE, RoundStep.VERDICT, RoundStep.DEPLOY)
 
 
 def round_start(
@@ -66,7 +62,7 @@ def round_start(
     settings = loop_settings_ensure(project=project)
     _refuse_second(project)
     _require_data(project, settings, trigger)
-    steps = _plan(project, settings)
+    steps = round_plan(project, settings)
     _require_configs(settings, steps)
     try:
         with transaction.atomic():
@@ -353,40 +349,6 @@ def _trigger_due(project: Project, settings: LoopSettings) -> Trigger | None:
     if is_over and requirement_get(project, settings, is_manual=True).is_met:
         return Trigger.INTERVAL
     return None
-
-
-def _plan(project: Project, settings: LoopSettings) -> list[str]:
-    steps = [RoundStep.FREEZE]
-    if _sft_is_due(project, settings):
-        steps.append(RoundStep.SFT)
-    if deployment_get(project.pk) is None:
-        return [str(step) for step in (*steps, *FIRST_STEPS)]
-    if settings.reward_model != RewardModelUse.NONE:
-        steps += [RoundStep.REWARD_MODEL, RoundStep.CALIBRATE]
-    if settings.test_reward_model:
-        steps.append(RoundStep.TEST_REWARD_MODEL)
-    steps += [RoundStep.POLICY, RoundStep.EVALUATE, RoundStep.DECIDE]
-    steps += TRIAL_STEPS if settings.trial_votes else FIRST_STEPS
-    return [str(step) for step in steps]
-
-
-def _sft_is_due(project: Project, settings: LoopSettings) -> bool:
-    """At first, and again when as many demonstrations came as the first time."""
-    if settings.min_demonstrations == 0:
-        return False
-    last = (
-        Run.objects.filter(
-            project=project,
-            step=RoundStep.SFT,
-            status=RunStatus.SUCCEEDED,
-            superseded_at__isnull=True,
-        )
-        .order_by("-pk")
-        .first()
-    )
-    total = Demonstration.objects.filter(prompt__project=project).count()
-    seen = last.snapshot.demonstrations.count() if last and last.snapshot else 0
-    return total - seen >= settings.min_demonstrations
 
 
 def _step_next(round_id: int, step: str) -> bool:
