@@ -11,22 +11,28 @@ from rest_framework.test import APIClient
 
 from annotation.choices import Role
 from annotation.models import Demonstration, Exclusion, Project, Ranking, Thumb
+from annotation.services.assignments import assignment_submit
 from annotation.services.exclusions import labeler_exclude, labeler_readmit
 from annotation.services.projects import membership_set
 from tests.factories import (
+    claim_make,
+    completion_ids,
     demonstration_make,
     labeler_make,
     ranking_make,
+    ranking_task_make,
     thumb_make,
     user_make,
 )
 from tests.training.family import BOBS, Family, family_make, model_make, sampled
 from tests.training.people import prompts_make
-from training.choices import RoundStatus, Trigger
+from training.algorithms.methods import method_get
+from training.choices import PolicyStart, RewardModelUse, RoundStatus, Trigger
 from training.errors import RoundAlreadyRunning
 from training.models import (
     LoopSettings,
     Round,
+    Sample,
     Snapshot,
 )
 from training.selectors.checkpoints import checkpoint_list
@@ -39,7 +45,9 @@ from training.selectors.lineage import (
     sft_is_affected,
 )
 from training.selectors.loop import loop_status, requirement_get
+from training.selectors.win_rates import policies_win_rate
 from training.services import forgetting
+from training.services.checkpoints import step_values
 from training.services.forgetting import labeler_forget
 from training.services.snapshots import snapshot_create, snapshot_folder
 
@@ -175,6 +183,49 @@ def test_somebody_who_judged_nothing_taught_nothing(family: Family, charlie: Use
     lineage = labeler_lineage(family.project, charlie)
     assert lineage.num_judgements == 0
     assert lineage.snapshots == lineage.rounds == lineage.checkpoints == []
+
+
+# What else must not carry withdrawn work on
+
+
+def test_nothing_new_starts_from_a_model_that_learned_from_withdrawn_work(
+    family: Family, project: Project, alice: User, bob: User, dora: User, small: LoopSettings
+) -> None:
+    small.reward_model, small.policy_start = RewardModelUse.WARM, PolicyStart.PREVIOUS
+
+    def starts_from(step: str, method: str) -> str | None:
+        round = Round(project=project, number=9, step=step)
+        return step_values(round, small, method_get(method)).get("start")
+
+    assert starts_from("reward_model", "reward_model") == "warm"
+    assert starts_from("policy", "ppo") == "policy"
+    # Bob taught the deployed ppo-2 and not rm-2, the newest reward model. Dora taught both.
+    labeler_exclude(project=project, user=bob, actor=alice, reason="Random clicks")
+    assert starts_from("reward_model", "reward_model") == "warm"
+    assert starts_from("policy", "ppo") is None
+    labeler_exclude(project=project, user=dora, actor=alice, reason="Withdrew consent")
+    assert starts_from("reward_model", "reward_model") is None
+
+
+def test_the_votes_of_the_excluded_do_not_count(
+    family: Family, project: Project, alice: User, bob: User, dora: User
+) -> None:
+    new, old = family.models["ppo-3"], family.models["ppo-1"]
+    task = ranking_task_make(project, num_completions=2, judgements_wanted=2)
+    for checkpoint, completion_id in zip((new, old), completion_ids(task), strict=True):
+        Sample.objects.create(
+            completion_id=completion_id, checkpoint=checkpoint, run=checkpoint.run, index=0,
+            settings={}, seed=1, num_tokens=2, finished=True, purpose="ranking",
+        )  # fmt: skip
+    for person, order in ((dora, completion_ids(task)), (bob, completion_ids(task)[::-1])):
+        assignment = claim_make(project, person, "ranking")
+        payload = {"order": [[pk] for pk in order]}
+        assignment_submit(assignment_id=assignment.pk, annotator=person, payload=payload)
+    # One task, its two votes averaged: (1 + 0) / 2; then Dora's alone.
+    assert policies_win_rate(project=project, policy=new, other=old).wins == 0.5
+    labeler_exclude(project=project, user=bob, actor=alice, reason="Random clicks")
+    rate = policies_win_rate(project=project, policy=new, other=old)
+    assert (rate.wins, rate.num) == (1, 1)
 
 
 # From a completion back to its teachers

@@ -207,7 +207,9 @@ def checkpoint_affected_by(checkpoint: Checkpoint) -> list[User]:
 
 def sft_is_affected(project: Project) -> bool:
     """Whether the SFT that policies start from learned from somebody who is excluded now."""
-    sft = Checkpoint.objects.filter(project=project, kind=CheckpointKind.SFT).order_by("-pk")
+    sft = Checkpoint.objects.filter(
+        project=project, kind=CheckpointKind.SFT, run__superseded_at__isnull=True
+    ).order_by("-pk")
     latest = sft.values_list("pk", flat=True).first()
     return latest in checkpoints_affected(project)
 

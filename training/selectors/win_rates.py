@@ -5,6 +5,7 @@ from statistics import fmean
 
 from annotation.choices import TaskStatus
 from annotation.models import Project, Ranking, Task
+from annotation.selectors.exclusions import judgements_counted
 from training.algorithms.measuring.win_rate import WinRate, win_rate
 from training.models import Checkpoint, Run, Sample
 
@@ -35,8 +36,8 @@ def _votes(project: Project, policy: Checkpoint, other: Checkpoint, run: Run | N
         samples.filter(completion__tasks__in=tasks).values_list("completion", "checkpoint")
     )
     votes: dict[int, list[float]] = defaultdict(list)
-    rankings = Ranking.objects.filter(task__in=tasks).prefetch_related("items").order_by("pk")
-    for ranking in rankings:
+    rankings = judgements_counted(Ranking.objects.filter(task__in=tasks), project)
+    for ranking in rankings.prefetch_related("items").order_by("pk"):
         ranks: dict[int, list[int]] = defaultdict(list)
         for item in ranking.items.all():
             ranks[writers.get(item.completion_id, 0)].append(item.rank)

@@ -10,6 +10,7 @@ from training.algorithms.methods import Method
 from training.choices import CheckpointKind, DeploymentRole, PolicyStart, RewardModelUse, RoundStep
 from training.errors import ConfigInvalid
 from training.models import Checkpoint, Deployment, LoopSettings, Round, Run
+from training.selectors.lineage import checkpoint_affected_by
 from training.services.base_model import base_checkpoint_get
 from training.services.configs import run_config
 
@@ -80,17 +81,23 @@ def run_inputs_resolve(
 def step_values(round: Round, settings: LoopSettings, method: Method) -> dict[str, Any]:
     """Config values that the step itself decides.
 
-    Starting from an earlier model waits until there is one.
+    Starting from an earlier model waits until there is one that learned from nobody whose work was
+    withdrawn since: what starts from it would have learned from them, too.
     """
     if round.step == RoundStep.TEST_REWARD_MODEL:
         return {"learn_from": "held_out"}
-    is_warm = settings.reward_model == RewardModelUse.WARM
-    if round.step == RoundStep.REWARD_MODEL and is_warm and reward_model_newest(settings):
-        return {"start": "warm"}
+    if round.step == RoundStep.REWARD_MODEL and settings.reward_model == RewardModelUse.WARM:
+        return {"start": "warm"} if _is_clean(reward_model_newest(settings)) else {}
     goes_on = settings.policy_start == PolicyStart.PREVIOUS
     if round.step == RoundStep.POLICY and goes_on and "start" in method.optional_inputs:
-        return {"start": "policy"}
+        deployment = deployment_get(settings.project_id)
+        if deployment is None or _is_clean(deployment.checkpoint):
+            return {"start": "policy"}
     return {}
+
+
+def _is_clean(checkpoint: Checkpoint | None) -> bool:
+    return checkpoint is not None and not checkpoint_affected_by(checkpoint)
 
 
 def reward_model_newest(settings: LoopSettings) -> Checkpoint | None:
