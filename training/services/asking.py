@@ -14,9 +14,9 @@ from django.db.models import Count, Max
 from annotation.choices import TaskStatus
 from annotation.models import Project, Prompt, Task
 from annotation.services.tasks import RANKING, THUMBS
-from training.algorithms.methods import method_list
 from training.choices import CheckpointKind, RoundStep, SamplePurpose
 from training.models import Checkpoint, LoopSettings, Run, Sample
+from training.services.best_of_n import answering_method
 from training.services.configs import run_config
 from training.services.settings import run_settings
 from training.services.snapshots import HELD_OUT, TRAIN, prompt_split
@@ -37,17 +37,24 @@ def sampling_plan(
     seed: int,
     is_trial: bool = False,
 ) -> dict[str, Any]:
-    """Values of run_create for asking about `num` prompts: parents, weights, prompts and extra.
+    """Values of run_create for asking about `num` prompts: method, parents, weights and so on.
 
     `policies`: {role: (checkpoint, weight)}. "prompts" is empty when the project has none to ask.
     """
     strategy = strategy_get(settings.strategy)
-    (method,) = method_list("sample")
+    method, selecting = answering_method(settings)
+    if selecting is not None:
+        return {
+            "method": method,
+            "parents": {"policy": policies["policy"][0], "reward_model": selecting},
+            "prompts": prompts_choose(settings=settings, num=num, seed=seed),
+        }
     num_shown = run_config(settings, method)["num_completions"]
     can_select = num_shown >= 2 and not is_trial
     reward_model = _reward_model(settings, strategy) if can_select else None
     parents = {role: checkpoint for role, (checkpoint, _) in policies.items()}
     plan: dict[str, Any] = {
+        "method": method,
         "parents": parents,
         "weights": {role: weight for role, (_, weight) in policies.items()},
     }

@@ -44,6 +44,8 @@ def run_config(
         values["num_completions"] = _num_shown(settings.project)
     if method.stage == "reward_model" and strategy_get(settings.strategy).needs_ensemble:
         values["num_heads"] = ENSEMBLE_HEADS
+    if method.stage == "select" and "completions_per_prompt" in fields:
+        values["completions_per_prompt"] = _num_shown(settings.project)
     values |= settings.overrides.get(method.name, {})
     values |= extra or {}
     try:

@@ -11,7 +11,6 @@ from django.utils import timezone
 from annotation.choices import TaskStatus
 from annotation.models import Completion, Project, Task
 from annotation.services.tasks import RANKING, ranking_task_create
-from training.algorithms.methods import method_list
 from training.choices import RUN_ACTIVE, RoundStatus, RoundStep, RunStatus
 from training.models import LoopSettings, Round, Run, Sample
 from training.seeds import seed_derive
@@ -90,10 +89,7 @@ def queue_top_up(*, project: Project) -> Run | None:
         )
         if not plan["prompts"]:
             return None
-        (method,) = method_list("sample")
-        return run_create(
-            settings=settings, step=RoundStep.SAMPLE, method=method, seed=seed, **plan
-        )
+        return run_create(settings=settings, step=RoundStep.SAMPLE, seed=seed, **plan)
 
 
 def _is_low(project: Project, mark: int) -> bool:

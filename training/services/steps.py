@@ -130,22 +130,21 @@ def _run_begin(round: Round) -> bool:
     if round_run_get(round, round.step) is not None:
         return False
     settings = round_settings(round)
-    method = method_find(step_method(settings, round.step))
     seed = seed_derive(settings.seed, "round", round.number, round.step)
     values: dict[str, Any] = {}
     if round.step == RoundStep.SAMPLE:
         values = _sampling(round, settings, seed)
     else:
+        method = method_find(step_method(settings, round.step))
         extra = step_values(round, settings, method)
         parents = run_inputs_resolve(round, settings, method, extra)
-        values = {"parents": parents, "extra": extra}
+        values = {"method": method, "parents": parents, "extra": extra}
         if round.step == RoundStep.EVALUATE:
             # The first held-out ones by hash, in every round.
             values["prompts"] = [(prompt_id, None) for prompt_id in _held_out_prompts(round)]
     run_create(
         settings=settings,
         step=round.step,
-        method=method,
         seed=seed,
         round=round,
         snapshot=round.snapshot,
