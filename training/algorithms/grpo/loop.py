@@ -57,7 +57,7 @@ def _train(grpo: PolicyRun, config: GRPOConfig) -> TrainingLoop:
             policy, rollout, _loss(rollout, advantages, beta, config), config, config.num_epochs,
             rate, actors.pad_id,
         )  # fmt: skip
-        self_check(step, metrics, tally.first_ratio, grpo.run_dir.hardware)
+        self_check(step, metrics, tally.first_ratio, config, grpo.run_dir.hardware)
         # 4. steer the KL
         kl = metrics["policy/kl_to_reference"]
         kl_adapt(loop, kl, config)

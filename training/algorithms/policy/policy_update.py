@@ -116,11 +116,15 @@ def policy_learn(
 
 
 def self_check(
-    step: int, metrics: Mapping[str, float], first_ratio: float, hardware: Hardware
+    step: int,
+    metrics: Mapping[str, float],
+    first_ratio: float,
+    config: RolloutConfig,
+    hardware: Hardware,
 ) -> None:
-    """Before its first update a policy has KL 0 to its start and ratio 1 to itself."""
+    """Before its first update a policy has ratio 1 to itself, KL 0 to a reference it began as."""
     kl, tolerance = metrics["policy/kl_to_reference_k3"], TOLERANCES[hardware.precision]
-    if step == 0 and kl > tolerance:
+    if step == 0 and config.start == "reference" and kl > tolerance:
         raise RuntimeError(f"KL to the reference is {kl} nats before any update; expected 0")
     if abs(first_ratio - 1.0) > tolerance:
         raise RuntimeError(f"mean ratio is {first_ratio} before the update of step {step}, not 1")

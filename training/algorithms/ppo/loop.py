@@ -82,7 +82,7 @@ def _train(
         tally = rollout_learn(
             policy, value, rollout, targets, texts, config, rates, seed, step, actors.pad_id
         )
-        self_check(step, metrics, tally.first_ratio, ppo.run_dir.hardware)
+        self_check(step, metrics, tally.first_ratio, config, ppo.run_dir.hardware)
         # 4. steer the KL
         kl = metrics["policy/kl_to_reference"]
         kl_adapt(loop, kl, config)

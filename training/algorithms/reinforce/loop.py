@@ -63,7 +63,7 @@ def _train(reinforce: PolicyRun, config: ReinforceConfig) -> TrainingLoop:
         rate = linear_rate(step, config.num_steps, config.learning_rate)
         loss = _loss(rollout, advantages)
         tally = policy_learn(policy, rollout, loss, config, 1, rate, actors.pad_id)
-        self_check(step, metrics, tally.first_ratio, reinforce.run_dir.hardware)
+        self_check(step, metrics, tally.first_ratio, config, reinforce.run_dir.hardware)
         # 4. steer the KL, remember the reward
         kl = metrics["policy/kl_to_reference"]
         kl_adapt(loop, kl, config)

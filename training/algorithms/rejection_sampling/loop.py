@@ -49,7 +49,7 @@ def _train(sampling: PolicyRun, config: RejectionSamplingConfig) -> TrainingLoop
         scores = penalized_scores(rollout, config)
         metrics = rollout_metrics(rollout, scores)
         step_check(loop, step, metrics, float(scores.mean()), config)
-        self_check(step, metrics, 1.0, sampling.run_dir.hardware)
+        self_check(step, metrics, 1.0, config, sampling.run_dir.hardware)
         # 2. keep each prompt's best
         rows = best_rows(rollout)
         if not rows:

@@ -63,7 +63,7 @@ def _train(rloo: PolicyRun, config: RLOOConfig) -> TrainingLoop:
             policy, rollout, _loss(rollout, advantages, config), config, config.num_epochs, rate,
             actors.pad_id,
         )  # fmt: skip
-        self_check(step, metrics, tally.first_ratio, rloo.run_dir.hardware)
+        self_check(step, metrics, tally.first_ratio, config, rloo.run_dir.hardware)
         # 4. steer the KL
         kl = metrics["policy/kl_to_reference"]
         kl_adapt(loop, kl, config)
