@@ -9,6 +9,7 @@ from annotation.models import Project, Prompt, Task
 from tests.training.people import demonstrations_make, prompts_make, rank_all
 from training.algorithms.methods import method_get
 from training.choices import RoundStep
+from training.errors import ConfigInvalid
 from training.models import Checkpoint, Deployment, LoopSettings, Round, Run
 from training.services.asking import prompts_asked, sampling_plan
 from training.services.configs import run_config
@@ -17,6 +18,7 @@ from training.services.inline import rounds_work
 from training.services.queueing import queue_top_up, ranking_tasks_queue
 from training.services.rounds import rounds_tick
 from training.services.run_execution import run_execute
+from training.services.settings import loop_settings_update
 from training.services.snapshots import HELD_OUT, prompt_split
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("silence")]
@@ -185,6 +187,18 @@ def test_fewer_candidates_than_are_shown_are_never_drawn(
         drawn.append(plan["extra"]["num_candidates"])
     shown = project.completions_per_task
     assert drawn == [2 * shown, shown, 12]
+
+
+def test_a_project_without_a_reward_model_cannot_ask_it(
+    project: Project, small: LoopSettings
+) -> None:
+    fields = {"policy_method": "dpo", "reward_model": "none"}
+    for strategy in ("disagreement", "thompson", "top_two"):
+        with pytest.raises(ConfigInvalid, match="random, sequential"):
+            loop_settings_update(actor=None, project=project, strategy=strategy, **fields)
+    loop_settings_update(actor=None, project=project, strategy="sequential", **fields)
+    small.refresh_from_db()
+    assert (small.strategy, small.reward_model) == ("sequential", "none")
 
 
 @pytest.mark.slow

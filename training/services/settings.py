@@ -16,7 +16,8 @@ from training.errors import ConfigInvalid, MethodUnknown
 from training.gates import Gates
 from training.models import LoopSettings, Round, Run
 from training.services.configs import method_find, policy_method_list, run_config
-from training.strategies import strategy_get
+from training.strategies import strategy_get, strategy_list
+from training.strategies.base import NO_SELECTION
 
 
 def loop_settings_ensure(*, project: Project) -> LoopSettings:
@@ -83,7 +84,7 @@ def _validate(settings: LoopSettings) -> None:
     for name in ("overrides", "sampling", "gates"):
         if not isinstance(getattr(settings, name), dict):
             raise InvalidInput(f"{name} must be an object.", field=name)
-    strategy_get(settings.strategy)
+    _strategy_validate(settings)
     method = method_find(settings.policy_method)
     if method not in policy_method_list():
         known = ", ".join(item.name for item in policy_method_list())
@@ -110,6 +111,20 @@ def _reward_model_validate(settings: LoopSettings, method: Method) -> None:
             field="reward_model",
             value=settings.reward_model,
             expectation=f"scratch or warm with {method.name}",
+        )
+
+
+def _strategy_validate(settings: LoopSettings) -> None:
+    if strategy_get(settings.strategy).selection == NO_SELECTION:
+        return
+    if settings.reward_model == RewardModelUse.NONE:
+        able = ", ".join(each.name for each in strategy_list() if each.selection == NO_SELECTION)
+        raise ConfigInvalid(
+            f"strategy = {settings.strategy!r} asks what the reward model scores, and this project "
+            f"trains none. Choose {able}, or another reward_model.",
+            field="strategy",
+            value=settings.strategy,
+            expectation=f"one of {able} with reward_model = none",
         )
 
 
