@@ -59,7 +59,7 @@ def test_of_equals_the_first_is_best():
 
 
 def test_the_curve_names_powers_of_two_and_n():
-    metrics = selection_metrics([[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], [6.0] * 6])
+    metrics = selection_metrics([[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], [6.0] * 6], 6)
     prefix = "best_of_n/expected_best_of_"
     curve = {name.removeprefix(prefix) for name in metrics if name.startswith(prefix)}
     assert curve == {"1", "2", "4"}
@@ -142,10 +142,67 @@ def test_the_best_by_the_reward_model_is_chosen(checkpoints):
     assert chosen["scores"] == pytest.approx(expected, abs=1e-5)
     assert len(set(expected)) == 4
     best = expected.index(max(expected))
-    assert chosen["sample"]["text"] == texts[best]
-    assert chosen["sample"]["score"] == chosen["scores"][best]
+    (sample,) = chosen["samples"]
+    assert sample["text"] == texts[best]
+    assert sample["score"] == chosen["scores"][best]
     # One token a byte; EOS is counted where the model ended the text.
-    assert chosen["sample"]["num_tokens"] == {"a": 2, "zzzz": 4, "": 1, "hey": 4}[texts[best]]
+    assert sample["num_tokens"] == {"a": 2, "zzzz": 4, "": 1, "hey": 4}[texts[best]]
+
+
+class _ByTurns(_Fixed):
+    """Gives other texts at each call, and remembers the seeds."""
+
+    def __init__(self, *texts):
+        super().__init__(None)
+        self.turns, self.seeds = list(texts), []
+
+    def generate(self, prompts, seeds, **options):
+        self.texts = self.turns.pop(0)
+        self.seeds.append(list(seeds))
+        return super().generate(prompts, seeds, **options)
+
+
+def test_several_bests_of_a_prompt_differ(checkpoints):
+    """Three groups of two. The second repeats the first, then the third the new second."""
+    location = str(checkpoints["reward_model"])
+    tokenizer = tokenizer_load(location)
+    reward = reward_model_load(location, tokenizer)
+    prompts = [ChatPrompt(9, prompt_encode(tokenizer, chat("x")), chat("x"))]
+    generator = _ByTurns(["a", "a", "a", "a", "b", "b"], ["b", "b"], ["cc", "cc"])
+    config = BestOfNConfig(num_samples=2, completions_per_prompt=3)
+    (chosen,) = choose_chunk(generator, reward, tokenizer, prompts, [0], config, 1)
+    assert [sample["text"] for sample in chosen["samples"]] == ["a", "b", "cc"]
+    assert [sample["index"] for sample in chosen["samples"]] == [0, 1, 2]
+    # The estimates read the six first draws; no draw shares a seed with another.
+    a, b = chosen["samples"][0]["score"], chosen["samples"][1]["score"]
+    assert chosen["scores"] == pytest.approx([a] * 4 + [b] * 2)
+    seeds = [seed for batch in generator.seeds for seed in batch]
+    assert len(set(seeds)) == len(seeds) == 10
+
+
+def test_resampling_gives_up(checkpoints):
+    location = str(checkpoints["reward_model"])
+    tokenizer = tokenizer_load(location)
+    reward = reward_model_load(location, tokenizer)
+    prompts = [ChatPrompt(9, prompt_encode(tokenizer, chat("x")), chat("x"))]
+    generator = _ByTurns(["a", "a"], ["a"], ["a"])
+    config = BestOfNConfig(num_samples=1, completions_per_prompt=2, max_resamples=2)
+    (chosen,) = choose_chunk(generator, reward, tokenizer, prompts, [0], config, 1)
+    assert [sample["text"] for sample in chosen["samples"]] == ["a", "a"]
+
+
+def test_a_run_keeps_several_for_people_to_rank(tmp_path, checkpoints, finished):
+    folder = _folder(tmp_path / "run", checkpoints, completions_per_prompt=3)
+    assert run_folder("best_of_n", str(folder)) == 0
+    samples = _samples(folder)
+    assert [sample["index"] for sample in samples] == list(range(24))
+    assert [sample["prompt_id"] for sample in samples] == [place // 3 for place in range(24)]
+    assert len({(sample["prompt_id"], sample["text"]) for sample in samples}) == 24
+    # The first group draws what a run that keeps one draws.
+    for ours, alone in zip(samples[::3], _samples(finished), strict=True):
+        assert (ours["text"], ours["seed"]) == (alone["text"], alone["seed"])
+    # The curve ends at n = 4, not at 12.
+    assert result_read(folder)["metrics"].keys() == result_read(finished)["metrics"].keys()
 
 
 def test_more_samples_extend_the_fewer(tmp_path, checkpoints, finished):

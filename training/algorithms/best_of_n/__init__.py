@@ -6,6 +6,7 @@ from typing import Literal
 from training.algorithms.configs import (
     option,
     require_at_least_one,
+    require_not_negative,
     require_positive,
 )
 from training.algorithms.methods import Method
@@ -14,7 +15,15 @@ from training.algorithms.sampling.server_generator import server_fields_check
 
 @dataclass(frozen=True, slots=True)
 class BestOfNConfig:
-    num_samples: int = option(16, "Completions drawn per prompt (n); the best one is kept.")
+    num_samples: int = option(16, "Completions drawn for each one kept (n): the best of them.")
+    completions_per_prompt: int = option(
+        1, "Completions kept per prompt, each the best of its own n; people can rank several."
+    )
+    max_resamples: int = option(
+        4,
+        "Of several completions per prompt: how often one that is empty or repeats another of its "
+        "prompt is chosen anew, among n new samples.",
+    )
     split: Literal["all", "train", "held_out"] = option("all", "Which prompts are answered.")
     temperature: float = option(1.0, "Sampling temperature.")
     max_new_tokens: int = option(256, "Longest completion; a prompt must leave room for it.")
@@ -29,8 +38,14 @@ class BestOfNConfig:
 
     def validate(self) -> None:
         require_at_least_one(
-            self, "num_samples", "max_new_tokens", "max_prompt_tokens", "batch_rows"
+            self,
+            "num_samples",
+            "completions_per_prompt",
+            "max_new_tokens",
+            "max_prompt_tokens",
+            "batch_rows",
         )
+        require_not_negative(self, "max_resamples")
         require_positive(self, "temperature")
         server_fields_check(self.server_url, self.server_model)
 

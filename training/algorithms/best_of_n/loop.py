@@ -1,7 +1,8 @@
-"""Draws n completions per prompt, scores them, keeps the best in samples.jsonl.
+"""Draws groups of n completions of a prompt, scores them, keeps each group's best in samples.jsonl.
 
-Nothing is drawn again: repeated and empty completions count as samples, since the estimates and
-the KL are those of plain sampling. Ties go to the sample drawn first.
+Repeated and empty completions count as samples, since the estimates and the KL are those of plain
+sampling. Only when a prompt keeps several, and a kept one is empty or repeats another, is its group
+drawn again; the estimates read the first draws. Ties go to the sample drawn first.
 """
 
 import json
@@ -16,7 +17,7 @@ from training.algorithms.formulas.selection import best_index, best_of_n_kl, exp
 from training.algorithms.measuring.scoring import closed_completions, scores
 from training.algorithms.models.checkpoint_io import reward_model_load, tokenizer_load
 from training.algorithms.run_dir import Result, RunDir
-from training.algorithms.sample.candidates import Sample, sample_record
+from training.algorithms.sample.candidates import Sample, Slot, repeated, sample_record
 from training.algorithms.sample.prompts import prompt_chunks, prompts_read
 from training.algorithms.sampling.generator import ChatPrompt, Generator
 from training.algorithms.sampling.local_generator import (
@@ -27,7 +28,7 @@ from training.algorithms.sampling.local_generator import (
 from training.algorithms.seeds import seed_mix
 
 Chosen = dict[str, Any]
-"""{"sample": the best one's line of samples.jsonl, "scores": those of all n samples in order}"""
+"""Of a prompt: {"samples": the best ones' lines of samples.jsonl, "scores": of all first draws}"""
 
 
 def run(run_dir: RunDir) -> Result:
@@ -40,9 +41,9 @@ def run(run_dir: RunDir) -> Result:
     prompts, counts = prompts_read(tokenizer, records, longest_prompt(config, location))
     run_dir.metrics_write(0, counts)
     chosen = _choose_all(run_dir, config, generator, reward, tokenizer, prompts)
-    samples = [each["sample"] for each in chosen]
+    samples = [sample for each in chosen for sample in each["samples"]]
     run_dir.samples_write(sorted(samples, key=lambda sample: sample["index"]))
-    metrics = selection_metrics([each["scores"] for each in chosen])
+    metrics = selection_metrics([each["scores"] for each in chosen], config.num_samples)
     metrics["best_of_n/length_tokens"] = sum(s["num_tokens"] for s in samples) / len(samples)
     metrics["best_of_n/finished_share"] = sum(s["finished"] for s in samples) / len(samples)
     run_dir.metrics_write(0, metrics)
@@ -65,7 +66,8 @@ def _choose_all(
     def write(folder: Path) -> None:
         (folder / "chosen.json").write_text(json.dumps(chosen), encoding="utf-8")
 
-    for rows in prompt_chunks(prompts, config.batch_rows, config.num_samples, len(chosen)):
+    per_prompt = config.num_samples * config.completions_per_prompt
+    for rows in prompt_chunks(prompts, config.batch_rows, per_prompt, len(chosen)):
         chosen += choose_chunk(
             generator, reward, tokenizer, prompts, rows, config, run_dir.seed,
             run_dir.leave_if_asked,
@@ -86,15 +88,53 @@ def choose_chunk(
     seed: int,
     on_batch: Callable[[int], None] | None = None,
 ) -> list[Chosen]:
-    """The best of n samples of each of some prompts, given by their rows.
+    """The best of each group of n samples of some prompts, given by their rows.
 
     Raises LossNotFinite for a score that is NaN or infinite: no order holds then.
     """
-    slots = [(row, slot) for row in rows for slot in range(config.num_samples)]
-    # 1. n completions per prompt
+    kept = config.completions_per_prompt
+    groups = [(row, place) for row in rows for place in range(kept)]
+    best: dict[Slot, Sample] = {}
+    first: dict[int, list[float]] = {row: [] for row in rows}
+    wanted = groups
+    for attempt in range(config.max_resamples + 1 if kept > 1 else 1):
+        for slot, (sample, own) in zip(
+            wanted,
+            _groups_draw(
+                generator, reward, tokenizer, prompts, wanted, attempt, config, seed, on_batch
+            ),
+            strict=True,
+        ):
+            best[slot] = sample
+            if attempt == 0:
+                first[slot[0]] += own
+        wanted = repeated(groups, {slot: sample["text"] for slot, sample in best.items()})
+        if not wanted:
+            break
+    return [
+        {"samples": [best[row, place] for place in range(kept)], "scores": first[row]}
+        for row in rows
+    ]
+
+
+def _groups_draw(
+    generator: Generator,
+    reward: Any,
+    tokenizer: Any,
+    prompts: Sequence[ChatPrompt],
+    groups: Sequence[Slot],
+    attempt: int,
+    config: BestOfNConfig,
+    seed: int,
+    on_batch: Callable[[int], None] | None,
+) -> list[tuple[Sample, list[float]]]:
+    """Of each group the best sample and the scores of all n."""
+    n = config.num_samples
+    draws = [(row, place * n + number) for row, place in groups for number in range(n)]
+    # 1. n completions per group
     completions = generator.generate(
-        [prompts[row] for row, _ in slots],
-        [seed_mix(seed, "best_of_n", prompts[row].prompt_id, slot) for row, slot in slots],
+        [prompts[row] for row, _ in draws],
+        [_draw_seed(seed, prompts[row], number, attempt) for row, number in draws],
         temperature=config.temperature,
         max_new_tokens=config.max_new_tokens,
         on_batch=on_batch,
@@ -103,26 +143,31 @@ def choose_chunk(
     token_lists = [completion_tokens(tokenizer, completion) for completion in completions]
     flat = scores(
         reward,
-        [prompts[row].token_ids for row, _ in slots],
+        [prompts[row].token_ids for row, _ in draws],
         closed_completions(token_lists, tokenizer.eos_token_id),
         tokenizer.pad_token_id,
     ).tolist()
     if not all(map(math.isfinite, flat)):
         raise LossNotFinite("The reward model gave a score that is not finite.")
-    # 3. the best of each prompt
-    chosen = []
-    for position, row in enumerate(rows):
-        start = position * config.num_samples
-        own = flat[start : start + config.num_samples]
+    # 3. the best of each group
+    drawn = []
+    for start, (row, place) in zip(range(0, len(draws), n), groups, strict=True):
+        own = flat[start : start + n]
         best = best_index(own)
-        sample: Sample = sample_record(row, prompts[row], completions[start + best], tokenizer)
-        chosen.append({"sample": sample | {"score": own[best]}, "scores": own})
-    return chosen
+        index = row * config.completions_per_prompt + place
+        sample = sample_record(index, prompts[row], completions[start + best], tokenizer)
+        drawn.append((sample | {"score": own[best]}, own))
+    return drawn
 
 
-def selection_metrics(scores_per_prompt: Sequence[Sequence[float]]) -> dict[str, float]:
-    """Means over prompts; expected_best_of_<m> for m = 1, 2, 4... and n."""
-    num_prompts, n = len(scores_per_prompt), len(scores_per_prompt[0])
+def _draw_seed(seed: int, prompt: ChatPrompt, number: int, attempt: int) -> int:
+    parts = (seed, "best_of_n", prompt.prompt_id, number)
+    return seed_mix(*parts, attempt) if attempt else seed_mix(*parts)
+
+
+def selection_metrics(scores_per_prompt: Sequence[Sequence[float]], n: int) -> dict[str, float]:
+    """Means over prompts of at least n scores each; expected_best_of_<m> for m = 1, 2, 4... n."""
+    num_prompts = len(scores_per_prompt)
 
     def mean_over_prompts(m: int) -> float:
         return math.fsum(expected_best_of(own, m) for own in scores_per_prompt) / num_prompts
