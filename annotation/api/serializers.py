@@ -3,9 +3,10 @@ from typing import Any
 from django.contrib.auth.models import User
 from rest_framework import serializers
 
-from annotation.choices import AssignmentStatus, Role
+from annotation.choices import AssignmentStatus, RevisionStatus, Role
 from annotation.judgements.records import MessageSerializer, ShownCompletionSerializer
-from annotation.models import ApiToken, Membership, Project, Prompt
+from annotation.models import AIRevision, ApiToken, Membership, Principle, Project, Prompt
+from annotation.models.ai import MAX_PRINCIPLE_CHARACTERS
 from annotation.models.project import MAX_COMPLETIONS, MIN_COMPLETIONS
 
 USERNAME_CHARACTERS = 150
@@ -198,3 +199,58 @@ class TokenCreatedSerializer(TokenSerializer):
 class TokenInputSerializer(serializers.Serializer):
     name = serializers.CharField(max_length=100)
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
+
+
+class PrincipleSerializer(serializers.ModelSerializer):
+    text = serializers.CharField(help_text="The newest version's.")
+    version = serializers.IntegerField(source="version.number")
+
+    class Meta:
+        model = Principle
+        fields = ("id", "name", "text", "version", "position", "is_active", "created_at")
+        read_only_fields = fields
+
+
+class PrincipleUpdateSerializer(serializers.Serializer):
+    name = serializers.CharField(max_length=100, required=False)
+    text = serializers.CharField(max_length=MAX_PRINCIPLE_CHARACTERS, required=False)
+    position = serializers.IntegerField(min_value=0, max_value=1_000_000, required=False)
+    is_active = serializers.BooleanField(required=False)
+
+
+class PrincipleCreateSerializer(serializers.Serializer):
+    name = serializers.CharField(max_length=100)
+    text = serializers.CharField(max_length=MAX_PRINCIPLE_CHARACTERS)
+    position = serializers.IntegerField(
+        min_value=0, max_value=1_000_000, required=False, help_text="At the end without one."
+    )
+
+
+class RevisionSerializer(serializers.ModelSerializer):
+    """An answer an AI labeler rewrote by a principle."""
+
+    prompt = MessageSerializer(many=True, source="prompt.messages")
+    ai_labeler = serializers.CharField(source="ai_labeler.name")
+    principle = serializers.CharField(source="principle.text", help_text="As it was then.")
+    status = serializers.ChoiceField(choices=RevisionStatus.choices)
+    decided_by = serializers.CharField(source="decided_by.username", default=None, allow_null=True)
+
+    class Meta:
+        model = AIRevision
+        fields = (
+            "id",
+            "prompt_id",
+            "prompt",
+            "ai_labeler",
+            "principle",
+            "step",
+            "initial",
+            "critique",
+            "revision",
+            "run_id",
+            "status",
+            "decided_by",
+            "decided_at",
+            "created_at",
+        )
+        read_only_fields = fields

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from annotation.api.views import account, assignments, judgements, projects, prompts
+from annotation.api.views import account, ai_feedback, assignments, judgements, projects, prompts
 from annotation.judgements import kind_list
 
 app_name = "annotation-api"
@@ -21,6 +21,31 @@ urlpatterns = [
         "projects/<slug:slug>/prompts/import/",
         prompts.PromptImportApi.as_view(),
         name="prompts-import",
+    ),
+    path(
+        "projects/<slug:slug>/principles/",
+        ai_feedback.PrincipleListApi.as_view(),
+        name="principles",
+    ),
+    path(
+        "projects/<slug:slug>/principles/<int:principle_id>/",
+        ai_feedback.PrincipleDetailApi.as_view(),
+        name="principle",
+    ),
+    path(
+        "projects/<slug:slug>/revisions/",
+        ai_feedback.RevisionListApi.as_view(),
+        name="revisions",
+    ),
+    path(
+        "projects/<slug:slug>/revisions/<int:revision_id>/approve/",
+        ai_feedback.RevisionApproveApi.as_view(),
+        name="revision-approve",
+    ),
+    path(
+        "projects/<slug:slug>/revisions/<int:revision_id>/refuse/",
+        ai_feedback.RevisionRefuseApi.as_view(),
+        name="revision-refuse",
     ),
     path(
         "projects/<slug:slug>/assignments/claim/",

@@ -178,6 +178,17 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "AILabelerKindEnum": "annotation.choices.AILabelerKind",
+        "CheckpointKindEnum": "training.choices.CheckpointKind",
+        "DeploymentRoleEnum": "training.choices.DeploymentRole",
+        "GateStatusEnum": "training.api.round_serializers.GATE_STATES",
+        "RoleEnum": "annotation.choices.Role",
+        "RoundStatusEnum": "training.choices.RoundStatus",
+        "RoundStepEnum": "training.choices.RoundStep",
+        "RunStatusEnum": "training.choices.RunStatus",
+        "RunStepEnum": "training.choices.RUN_STEPS",
+    },
 }
 
 # Celery: late acknowledgement, one message at a time, no result store (the row is the result).
