@@ -2,66 +2,21 @@ from typing import Any
 
 from rest_framework import serializers
 
+from training.api.round_serializers import RoundSerializer
 from training.choices import (
+    RUN_STEPS,
+    Approval,
     CheckpointKind,
-    RoundStatus,
+    PolicyStart,
+    RetiredTasks,
+    RewardModelUse,
     RoundStep,
     RunQueue,
     RunStatus,
-    Trigger,
 )
 from training.models import Checkpoint, LoopSettings, Run
 
-STEP_STATES = ["waiting", "queued", "running", "interrupted", "done", "failed", "cancelled"]
 MAX_COUNT = 1_000_000
-
-
-class StepSerializer(serializers.Serializer):
-    name = serializers.CharField(help_text="As in `step`.")
-    title = serializers.CharField()
-    state = serializers.ChoiceField(choices=STEP_STATES)
-    run_id = serializers.IntegerField(allow_null=True)
-    progress_done = serializers.IntegerField()
-    progress_total = serializers.IntegerField()
-    progress_message = serializers.CharField(allow_blank=True)
-
-
-class HeadlineSerializer(serializers.Serializer):
-    """Measured on held-out prompts; null where the round did not measure it."""
-
-    pair_accuracy = serializers.FloatField(allow_null=True)
-    pair_accuracy_n = serializers.IntegerField(help_text="Pairs counted.")
-    pair_accuracy_low = serializers.FloatField(allow_null=True, help_text="95 % bound.")
-    pair_accuracy_high = serializers.FloatField(allow_null=True, help_text="95 % bound.")
-    reward_policy = serializers.FloatField(allow_null=True)
-    reward_policy_error = serializers.FloatField(allow_null=True, help_text="Standard error.")
-    reward_reference = serializers.FloatField(allow_null=True)
-    reward_reference_error = serializers.FloatField(allow_null=True, help_text="Standard error.")
-    reward_gain = serializers.FloatField(allow_null=True, help_text="Paired by prompt.")
-    reward_gain_error = serializers.FloatField(allow_null=True, help_text="Standard error.")
-    num_prompts = serializers.IntegerField(help_text="Prompts the rewards were measured on.")
-    kl_to_reference = serializers.FloatField(allow_null=True, help_text="Nats per completion.")
-    length_policy = serializers.FloatField(allow_null=True, help_text="Mean tokens.")
-    length_reference = serializers.FloatField(allow_null=True, help_text="Mean tokens.")
-
-
-class RoundSerializer(serializers.Serializer):
-    id = serializers.IntegerField()
-    number = serializers.IntegerField()
-    status = serializers.ChoiceField(choices=RoundStatus.choices)
-    step = serializers.ChoiceField(choices=RoundStep.choices)
-    trigger = serializers.ChoiceField(choices=Trigger.choices)
-    started_by = serializers.CharField(allow_blank=True)
-    started_at = serializers.DateTimeField()
-    finished_at = serializers.DateTimeField(allow_null=True)
-    error_code = serializers.CharField(allow_blank=True)
-    error_text = serializers.CharField(allow_blank=True)
-    snapshot_hash = serializers.CharField(allow_blank=True)
-    manifest = serializers.DictField(help_text="Counts per file and split of the snapshot.")
-    checkpoint_id = serializers.IntegerField(allow_null=True, help_text="What it deployed.")
-    checkpoint_name = serializers.CharField(allow_blank=True)
-    steps = StepSerializer(many=True)
-    headline = HeadlineSerializer(allow_null=True)
 
 
 class RequirementSerializer(serializers.Serializer):
@@ -72,24 +27,42 @@ class RequirementSerializer(serializers.Serializer):
 
 
 class LoopSettingsSerializer(serializers.ModelSerializer):
+    reward_model = serializers.ChoiceField(choices=RewardModelUse.choices)
+    policy_start = serializers.ChoiceField(choices=PolicyStart.choices)
+    approval = serializers.ChoiceField(choices=Approval.choices)
+    retired_tasks = serializers.ChoiceField(choices=RetiredTasks.choices)
+    gates = serializers.DictField(child=serializers.FloatField(allow_null=True))
     overrides = serializers.DictField()
     sampling = serializers.DictField()
 
     class Meta:
         model = LoopSettings
         fields = (
-            "base_model",
+            "preset",
             "rankings_per_round",
+            "interval_hours",
+            "auto_start",
             "min_demonstrations",
+            "held_out_percent",
+            "base_model",
+            "reward_model",
+            "test_reward_model",
+            "policy_method",
+            "policy_start",
+            "overrides",
+            "seed",
             "prompts_per_round",
             "queue_low_water",
-            "held_out_percent",
-            "policy_method",
             "strategy",
-            "auto_start",
-            "overrides",
+            "random_share",
+            "candidates_per_prompt",
             "sampling",
-            "seed",
+            "gates",
+            "approval",
+            "trial_votes",
+            "weight_previous",
+            "weight_reference",
+            "retired_tasks",
         )
         read_only_fields = fields
 
@@ -97,13 +70,35 @@ class LoopSettingsSerializer(serializers.ModelSerializer):
 class LoopSettingsUpdateSerializer(serializers.Serializer):
     base_model = serializers.CharField(max_length=500, allow_blank=True, required=False)
     rankings_per_round = serializers.IntegerField(min_value=1, max_value=MAX_COUNT, required=False)
+    interval_hours = serializers.FloatField(
+        min_value=0.1,
+        max_value=MAX_COUNT,
+        allow_null=True,
+        required=False,
+        help_text="Null: rounds start by judgements alone.",
+    )
     min_demonstrations = serializers.IntegerField(min_value=0, max_value=MAX_COUNT, required=False)
     prompts_per_round = serializers.IntegerField(min_value=0, max_value=MAX_COUNT, required=False)
     queue_low_water = serializers.IntegerField(min_value=0, max_value=MAX_COUNT, required=False)
     held_out_percent = serializers.IntegerField(min_value=0, max_value=90, required=False)
+    reward_model = serializers.ChoiceField(choices=RewardModelUse.choices, required=False)
+    test_reward_model = serializers.BooleanField(required=False)
     policy_method = serializers.CharField(max_length=50, required=False)
+    policy_start = serializers.ChoiceField(choices=PolicyStart.choices, required=False)
     strategy = serializers.CharField(max_length=50, required=False)
+    random_share = serializers.FloatField(min_value=0, max_value=1, required=False)
+    candidates_per_prompt = serializers.IntegerField(min_value=0, max_value=64, required=False)
     auto_start = serializers.BooleanField(required=False)
+    gates = serializers.DictField(
+        child=serializers.FloatField(allow_null=True),
+        required=False,
+        help_text="{gate: limit} on top of the defaults; null switches a gate off.",
+    )
+    approval = serializers.ChoiceField(choices=Approval.choices, required=False)
+    trial_votes = serializers.IntegerField(min_value=0, max_value=MAX_COUNT, required=False)
+    weight_previous = serializers.FloatField(min_value=0, max_value=MAX_COUNT, required=False)
+    weight_reference = serializers.FloatField(min_value=0, max_value=MAX_COUNT, required=False)
+    retired_tasks = serializers.ChoiceField(choices=RetiredTasks.choices, required=False)
     overrides = serializers.DictField(
         child=serializers.DictField(), required=False, help_text="{method: {field: value}}"
     )
@@ -116,6 +111,7 @@ class LoopStatusSerializer(serializers.Serializer):
     current = RoundSerializer(allow_null=True)
     last = RoundSerializer(allow_null=True)
     next_number = serializers.IntegerField()
+    next_steps = serializers.ListField(child=serializers.ChoiceField(choices=RoundStep.choices))
     requirement = RequirementSerializer(help_text="What starts the next round by itself.")
     requirement_manual = RequirementSerializer(help_text='What "train now" takes.')
     sentence = serializers.CharField()
@@ -146,7 +142,7 @@ class RunSerializer(serializers.ModelSerializer):
 
     status = serializers.ChoiceField(choices=RunStatus.choices)
     queue = serializers.ChoiceField(choices=RunQueue.choices)
-    step = serializers.ChoiceField(choices=RoundStep.choices)
+    step = serializers.ChoiceField(choices=RUN_STEPS)
     round_id = serializers.IntegerField(allow_null=True)
     round_number = serializers.SerializerMethodField()
     snapshot_hash = serializers.SerializerMethodField()

@@ -1,12 +1,15 @@
 from django.urls import path
 
-from training.api import lineage, views
+from training.api import lineage, rounds, views
 
 app_name = "training-api"
 
 urlpatterns = [
     path("projects/<slug:slug>/loop/", views.LoopApi.as_view(), name="loop"),
-    path("projects/<slug:slug>/rounds/", views.RoundListApi.as_view(), name="rounds"),
+    path("projects/<slug:slug>/loop/preset/", views.LoopPresetApi.as_view(), name="loop-preset"),
+    path("projects/<slug:slug>/rounds/", rounds.RoundListApi.as_view(), name="rounds"),
+    path("projects/<slug:slug>/deployments/", rounds.DeploymentsApi.as_view(), name="deployments"),
+    path("projects/<slug:slug>/rollback/", rounds.RollbackApi.as_view(), name="rollback"),
     path("projects/<slug:slug>/runs/", views.RunListApi.as_view(), name="runs"),
     path(
         "projects/<slug:slug>/checkpoints/", views.CheckpointListApi.as_view(), name="checkpoints"
@@ -37,9 +40,18 @@ urlpatterns = [
         lineage.MemberReadmitApi.as_view(),
         name="member-readmit",
     ),
-    path("rounds/<int:round_id>/", views.RoundDetailApi.as_view(), name="round"),
-    path("rounds/<int:round_id>/cancel/", views.RoundCancelApi.as_view(), name="round-cancel"),
-    path("rounds/<int:round_id>/retry/", views.RoundRetryApi.as_view(), name="round-retry"),
+    path("rounds/<int:round_id>/", rounds.RoundDetailApi.as_view(), name="round"),
+    path("rounds/<int:round_id>/pause/", rounds.RoundPauseApi.as_view(), name="round-pause"),
+    path("rounds/<int:round_id>/resume/", rounds.RoundResumeApi.as_view(), name="round-resume"),
+    path("rounds/<int:round_id>/cancel/", rounds.RoundCancelApi.as_view(), name="round-cancel"),
+    path("rounds/<int:round_id>/retry/", rounds.RoundRetryApi.as_view(), name="round-retry"),
+    path("rounds/<int:round_id>/approve/", rounds.RoundApproveApi.as_view(), name="round-approve"),
+    path("rounds/<int:round_id>/reject/", rounds.RoundRejectApi.as_view(), name="round-reject"),
+    path(
+        "rounds/<int:round_id>/overoptimization/",
+        rounds.RoundOveroptimizationApi.as_view(),
+        name="round-overoptimization",
+    ),
     path("runs/<int:run_id>/", views.RunDetailApi.as_view(), name="run"),
     path("runs/<int:run_id>/metrics/", views.RunMetricsApi.as_view(), name="run-metrics"),
     path("runs/<int:run_id>/cancel/", views.RunCancelApi.as_view(), name="run-cancel"),

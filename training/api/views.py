@@ -10,24 +10,23 @@ from annotation.api.schema import responses
 from annotation.choices import Role
 from annotation.models import Project
 from annotation.selectors.access import role_of
+from training.api.round_serializers import PresetApplySerializer, PresetSerializer
 from training.api.serializers import (
     CheckpointSerializer,
     CurvesSerializer,
     LoopSerializer,
     LoopSettingsUpdateSerializer,
     OriginSerializer,
-    RoundSerializer,
     RunSerializer,
 )
-from training.choices import Trigger
-from training.models import Checkpoint, Round, Run
-from training.selectors.access import round_get_for, run_get_for
+from training.models import Checkpoint, Run
+from training.selectors.access import run_get_for
 from training.selectors.checkpoints import checkpoint_list
 from training.selectors.lineage import completion_get_origin
 from training.selectors.loop import loop_settings_get, loop_status
-from training.selectors.rounds import round_list, round_summary
 from training.selectors.runs import run_curves, run_list
-from training.services.rounds import round_cancel, round_retry, round_start, run_retry
+from training.services.paper_presets import PRESETS, preset_apply
+from training.services.rounds import run_retry
 from training.services.runs import run_cancel
 from training.services.settings import loop_settings_update
 
@@ -50,45 +49,23 @@ class LoopApi(ApiView):
         return _loop_response(project)
 
 
-class RoundListApi(ApiView):
-    @extend_schema(
-        operation_id="projects_rounds_list",
-        responses=responses({200: RoundSerializer(many=True)}, 404),
-    )
+class LoopPresetApi(ApiView):
+    @extend_schema(responses=responses({200: PresetSerializer(many=True)}, 404))
     def get(self, request: Request, slug: str) -> Response:
-        """The rounds, newest first (reviewers and admins)."""
-        rounds = round_list(self.project(slug, Role.REVIEWER))
-        return Response(RoundSerializer(rounds, many=True).data)
+        """The papers' protocols that can be applied (reviewers and admins)."""
+        self.project(slug, Role.REVIEWER)
+        return Response(PresetSerializer(PRESETS.values(), many=True).data)
 
-    @extend_schema(request=None, responses=responses({201: RoundSerializer}, 400, 404, 409))
+    @extend_schema(
+        request=PresetApplySerializer,
+        responses=responses({200: LoopSerializer}, 400, 404, 413),
+    )
     def post(self, request: Request, slug: str) -> Response:
-        """Start the next round now (admins)."""
+        """Set the loop as a paper did, from the next round on (admins)."""
         project = self.project(slug, Role.ADMIN)
-        round = round_start(project=project, actor=self.user, trigger=Trigger.MANUAL)
-        return _round_response(round, status=201)
-
-
-class RoundDetailApi(ApiView):
-    @extend_schema(responses=responses({200: RoundSerializer}, 404))
-    def get(self, request: Request, round_id: int) -> Response:
-        """One round with its steps and headline numbers (reviewers and admins)."""
-        return _round_response(round_get_for(user=self.user, round_id=round_id))
-
-
-class RoundCancelApi(ApiView):
-    @extend_schema(request=None, responses=responses({200: RoundSerializer}, 404, 409))
-    def post(self, request: Request, round_id: int) -> Response:
-        """Stop a running round and its run (admins)."""
-        round = round_get_for(user=self.user, round_id=round_id, role=Role.ADMIN)
-        return _round_response(round_cancel(round=round, actor=self.user))
-
-
-class RoundRetryApi(ApiView):
-    @extend_schema(request=None, responses=responses({200: RoundSerializer}, 404, 409))
-    def post(self, request: Request, round_id: int) -> Response:
-        """Take a failed or cancelled round up again where it stopped (admins)."""
-        round = round_get_for(user=self.user, round_id=round_id, role=Role.ADMIN)
-        return _round_response(round_retry(round=round, actor=self.user))
+        name = self.input(PresetApplySerializer)["name"]
+        preset_apply(actor=self.user, project=project, name=name)
+        return _loop_response(project)
 
 
 class RunListApi(ListApi):
@@ -166,7 +143,3 @@ def _loop_response(project: Project) -> Response:
         "settings": loop_settings_get(project),
     }
     return Response(LoopSerializer(record).data)
-
-
-def _round_response(round: Round, status: int = 200) -> Response:
-    return Response(RoundSerializer(round_summary(round)).data, status=status)
