@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.training.algorithms.conftest import folder_for, learner, result_read
 from tests.training.algorithms.test_learner import learn, logits
+from tests.training.algorithms.test_processes import two_processes
 from tests.training.algorithms.test_resume import _Death, _die_at
 from training.algorithms.configs import ConfigError, config_resolve
 from training.algorithms.engine.training_loop import candidate_steps
@@ -132,3 +133,21 @@ def test_an_adapter_is_merged_into_a_candidate_and_trained_on(tmp_path):
         learn(each)
     assert torch.equal(ours.read(logits), undisturbed.read(logits))
     assert not torch.allclose(logits(kept), ours.read(logits), atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharding", ["none", "fsdp"])
+def test_two_processes_keep_what_one_keeps(tmp_path, chain, sharding):
+    alone, folder = (
+        folder_for("rloo", tmp_path / name, chain, num_candidates=3, micro_batch_tokens=96)
+        for name in ("alone", "two")
+    )
+    assert run_folder("rloo", str(alone)) == 0
+    process = two_processes("rloo", folder, sharding=sharding)
+    assert process.wait(timeout=120) == 0, (folder / "stderr.log").read_text()[-3000:]
+    assert _bytes(folder).keys() == _bytes(alone).keys()
+    for name in ("candidates/000001", "candidates/000002", "output"):
+        ours, theirs = (load_file(f / name / "model.safetensors") for f in (folder, alone))
+        assert ours.keys() == theirs.keys()
+        for key, tensor in theirs.items():
+            torch.testing.assert_close(ours[key], tensor, atol=2e-4, rtol=2e-3)
