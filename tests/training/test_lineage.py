@@ -45,6 +45,7 @@ from training.selectors.lineage import (
     sft_is_affected,
 )
 from training.selectors.loop import loop_status, requirement_get
+from training.selectors.plans import round_plan
 from training.selectors.win_rates import policies_win_rate
 from training.services import forgetting
 from training.services.checkpoints import step_values
@@ -205,6 +206,17 @@ def test_nothing_new_starts_from_a_model_that_learned_from_withdrawn_work(
     assert starts_from("policy", "ppo") is None
     labeler_exclude(project=project, user=dora, actor=alice, reason="Withdrew consent")
     assert starts_from("reward_model", "reward_model") is None
+
+
+def test_the_next_round_trains_the_sft_again_when_its_author_is_forgotten(
+    family: Family, project: Project, alice: User, bob: User, dora: User, small: LoopSettings
+) -> None:
+    # The SFT saw both demonstrations; four new ones would be needed.
+    assert "sft" not in round_plan(project, small)
+    labeler_exclude(project=project, user=bob, actor=alice, reason="Random clicks")
+    assert "sft" not in round_plan(project, small)
+    labeler_exclude(project=project, user=dora, actor=alice, reason="Withdrew consent")
+    assert round_plan(project, small)[:2] == ["freeze", "sft"]
 
 
 def test_the_votes_of_the_excluded_do_not_count(

@@ -207,11 +207,13 @@ def checkpoint_affected_by(checkpoint: Checkpoint) -> list[User]:
 
 def sft_is_affected(project: Project) -> bool:
     """Whether the SFT that policies start from learned from somebody who is excluded now."""
+    affected = checkpoints_affected(project)
+    if not affected:
+        return False
     sft = Checkpoint.objects.filter(
         project=project, kind=CheckpointKind.SFT, run__superseded_at__isnull=True
-    ).order_by("-pk")
-    latest = sft.values_list("pk", flat=True).first()
-    return latest in checkpoints_affected(project)
+    )
+    return sft.order_by("-pk").values_list("pk", flat=True).first() in affected
 
 
 class _Ancestry:

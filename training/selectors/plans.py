@@ -1,9 +1,11 @@
 """What a round goes through, by the project's settings and what it has."""
 
 from annotation.models import Demonstration, Project
+from annotation.selectors.exclusions import judgements_counted
 from training.algorithms.methods import method_get
 from training.choices import RewardModelUse, RoundStep, RunStatus
 from training.models import Deployment, LoopSettings, Run
+from training.selectors.lineage import sft_is_affected
 
 FIRST_STEPS = (RoundStep.DEPLOY, RoundStep.SAMPLE, RoundStep.QUEUE)
 # Votes on the new policy come before its deployment, so its answers do, too.
@@ -30,7 +32,11 @@ def round_plan(project: Project, settings: LoopSettings) -> list[str]:
 
 
 def _sft_is_due(project: Project, settings: LoopSettings) -> bool:
-    """At first, and again when as many demonstrations came as the first time."""
+    """At first, again when as many demonstrations came as the first time, and when the SFT learned
+    from somebody whose work was withdrawn.
+    """
+    if sft_is_affected(project):
+        return True
     if settings.min_demonstrations == 0:
         return False
     last = (
@@ -43,6 +49,9 @@ def _sft_is_due(project: Project, settings: LoopSettings) -> bool:
         .order_by("-pk")
         .first()
     )
-    total = Demonstration.objects.filter(prompt__project=project).count()
-    seen = last.snapshot.demonstrations.count() if last and last.snapshot else 0
+    written = Demonstration.objects.filter(prompt__project=project)
+    total = judgements_counted(written, project).count()
+    seen = 0
+    if last and last.snapshot:
+        seen = judgements_counted(last.snapshot.demonstrations.all(), project).count()
     return total - seen >= settings.min_demonstrations
