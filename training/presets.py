@@ -62,6 +62,10 @@ EMBEDDED_OVERRIDES: dict[str, dict[str, Any]] = {
     # The papers' 1e-6 leaves a model of this size where it was.
     "dpo": {"num_epochs": 2, "learning_rate": 2e-4, "batch_size": 16},
     "ipo": {"num_epochs": 2, "learning_rate": 2e-4, "batch_size": 16},
+    # As DPO's, from which it is carried over; not measured.
+    "kto": {"num_epochs": 2, "learning_rate": 2e-4, "batch_size": 16},
+    # Four answers to each of 64 prompts are 2,048 draws then.
+    "best_of_n": {"num_samples": 8},
     # Several answers to each held-out prompt: smaller standard errors for little time.
     "evaluate": {"completions_per_prompt": 4},
 }
