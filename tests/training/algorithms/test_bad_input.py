@@ -159,6 +159,16 @@ def test_texts_get_eos_and_no_template(tokenizer):
     assert encoded.counts == {"data/texts_too_long": 1}
 
 
+def test_texts_may_be_written_by_the_template(tokenizer):
+    """One token each for the markup, and no second EOS."""
+    ids = tokenizer.convert_tokens_to_ids(["<|user|>", "h", "i", "<|end|>", "<|assistant|>", "o"])
+    records = [{"text": "<|user|>hi<|end|><|assistant|>o<|end|>"}, {"text": "hi"}]
+    written, plain = texts_encode(tokenizer, records, 100, with_special=True).records
+    assert written == [*ids, tokenizer.eos_token_id]
+    assert plain == [*ids[1:3], tokenizer.eos_token_id]
+    assert len(texts_encode(tokenizer, records, 100).records[0]) == len(records[0]["text"]) + 1
+
+
 def test_a_rating_needs_a_verdict(tokenizer):
     with pytest.raises(RunFolderInvalid, match="desirable is 1; expected true or false"):
         ratings_encode(tokenizer, [DEMONSTRATION | {"desirable": 1}], 100)

@@ -122,6 +122,7 @@ def test_texts_are_taken_in_order_up_to_the_tokens_allowed():
     assert texts_within(texts, 6) == texts[:1]
     assert texts_within(texts, 1) == texts[:1]
     assert texts_within([], 9) == []
+    assert texts_within([[257], [1] * 3], 9) == [[1] * 3]
 
 
 def test_the_retention_loss_is_the_mean_over_tokens_of_all_texts():

@@ -114,11 +114,21 @@ def prompts_encode(tokenizer: Any, records: Records, max_tokens: int) -> Encoded
     )
 
 
-def texts_encode(tokenizer: Any, records: Records, max_tokens: int) -> Encoded[list[int]]:
-    """Plain documents with EOS appended, no chat template (PPO-ptx); not more than max_tokens."""
+def texts_encode(
+    tokenizer: Any, records: Records, max_tokens: int, with_special: bool = False
+) -> Encoded[list[int]]:
+    """Plain documents that end with EOS, no chat template; not more than max_tokens.
+
+    with_special: special tokens spelled out in a text are those tokens, as in a document that the
+    template has written; else they are plain characters.
+    """
 
     def encode(record: dict[str, Any]) -> list[int]:
-        return [*plain_encode(tokenizer, checks.text_get(record, "text")), tokenizer.eos_token_id]
+        text, eos_id = checks.text_get(record, "text"), tokenizer.eos_token_id
+        if not with_special:
+            return [*plain_encode(tokenizer, text), eos_id]
+        token_ids = list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        return token_ids if token_ids[-1] == eos_id else [*token_ids, eos_id]
 
     return _fitting("texts", map(encode, records), len, max_tokens)
 

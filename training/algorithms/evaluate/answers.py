@@ -101,7 +101,11 @@ def answers_kl(logprobs: Tensor, reference_logprobs: Tensor) -> list[float]:
 
 
 def texts_within(texts: Sequence[list[int]], max_tokens: int) -> list[list[int]]:
-    """The first texts that hold at most max_tokens predicted tokens together, at least one."""
+    """The first texts that hold at most max_tokens predicted tokens together, at least one.
+
+    A text of a single token predicts nothing.
+    """
+    texts = [text for text in texts if len(text) > 1]
     chosen: list[list[int]] = []
     total = 0
     for text in texts:

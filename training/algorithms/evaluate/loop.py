@@ -132,7 +132,7 @@ def _open(run_dir: RunDir, config: EvaluateConfig) -> tuple[_Evaluation, dict[st
     prompts = prompts_encode(tokenizer, records, limit)
     max_tokens = min(config.max_tokens, context_length(described) or config.max_tokens)
     rankings = rankings_encode(tokenizer, run_dir.records("rankings", "held_out"), max_tokens)
-    texts = texts_encode(tokenizer, run_dir.records("texts"), max_tokens)
+    texts = texts_encode(tokenizer, run_dir.records("texts"), max_tokens, with_special=True)
     evaluation = _Evaluation(
         run_dir,
         config,
