@@ -1,10 +1,25 @@
 from django.urls import path
 
-from training.api import lineage, rounds, views
+from training.api import ai_feedback, lineage, rounds, views
 
 app_name = "training-api"
 
 urlpatterns = [
+    path(
+        "projects/<slug:slug>/ai-labelers/",
+        ai_feedback.AILabelerListApi.as_view(),
+        name="ai-labelers",
+    ),
+    path(
+        "projects/<slug:slug>/ai-labelers/<int:labeler_id>/",
+        ai_feedback.AILabelerDetailApi.as_view(),
+        name="ai-labeler",
+    ),
+    path(
+        "projects/<slug:slug>/ai-labelers/<int:labeler_id>/runs/",
+        ai_feedback.FeedbackStartApi.as_view(),
+        name="ai-labeler-runs",
+    ),
     path("projects/<slug:slug>/loop/", views.LoopApi.as_view(), name="loop"),
     path("projects/<slug:slug>/loop/preset/", views.LoopPresetApi.as_view(), name="loop-preset"),
     path("projects/<slug:slug>/rounds/", rounds.RoundListApi.as_view(), name="rounds"),

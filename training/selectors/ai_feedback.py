@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from annotation.choices import RevisionStatus
 from annotation.errors import NotFound
@@ -19,6 +19,8 @@ from annotation.selectors.principles import principle_versions_active
 from training.algorithms.ai_feedback import AIFeedbackConfig
 from training.algorithms.configs import config_resolve
 from training.algorithms.measuring.intervals import effective_trials, wilson_interval
+from training.choices import CheckpointKind
+from training.models import Checkpoint
 
 # With fewer clusters the interval itself is not to be trusted.
 MIN_PROMPTS = 20
@@ -72,6 +74,12 @@ def ai_labeler_get(project: Project, labeler_id: int) -> AILabeler:
     if labeler is None:
         raise NotFound(f"{project.slug} has no AI labeler {labeler_id}.")
     return labeler
+
+
+def judge_checkpoints(project: Project) -> QuerySet[Checkpoint]:
+    """Those that write text: the project's own, and base models."""
+    usable = Checkpoint.objects.filter(Q(project=project) | Q(kind=CheckpointKind.BASE))
+    return usable.exclude(kind=CheckpointKind.REWARD_MODEL).order_by("-pk")
 
 
 def judge_config(labeler: AILabeler) -> AIFeedbackConfig:

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q
 
 from annotation.choices import AILabelerKind
 from annotation.errors import InvalidInput
@@ -13,10 +12,14 @@ from annotation.services.audit import audit_record
 from annotation.services.saving import save_changed, save_new
 from annotation.validation import json_object_check
 from training.algorithms.configs import ConfigError
-from training.choices import CheckpointKind
 from training.errors import AIAgreementTooLow, AILabelerNameTaken, ConfigInvalid
 from training.models import Checkpoint
-from training.selectors.ai_feedback import CHECKPOINT_ID, ai_labeler_status, judge_config
+from training.selectors.ai_feedback import (
+    CHECKPOINT_ID,
+    ai_labeler_status,
+    judge_checkpoints,
+    judge_config,
+)
 
 EDITABLE = frozenset({"name", "config", "is_active", "counts", "min_agreement", "weight"})
 
@@ -78,9 +81,7 @@ def judge_checkpoint_get(labeler: AILabeler) -> Checkpoint | None:
     if labeler.kind == AILabelerKind.ENDPOINT:
         return None
     pk = labeler.config.get(CHECKPOINT_ID)
-    usable = Checkpoint.objects.filter(
-        Q(project=labeler.project) | Q(kind=CheckpointKind.BASE)
-    ).exclude(kind=CheckpointKind.REWARD_MODEL)
+    usable = judge_checkpoints(labeler.project)
     found = usable.filter(pk=pk).first() if type(pk) is int else None
     if found is None:
         raise _config_refused(CHECKPOINT_ID, pk, "the id of a policy, SFT or base checkpoint")

@@ -1,0 +1,66 @@
+from typing import Any
+
+from django import forms
+
+from annotation.choices import AILabelerKind
+from annotation.models import AILabeler, Project
+from annotation.models.ai import MAX_PRINCIPLE_CHARACTERS
+from training.choices import FeedbackPurpose
+from training.selectors.ai_feedback import CHECKPOINT_ID, judge_checkpoints
+from training.services.ai_feedback import NUM_DEFAULT, NUM_MAX
+
+
+class PrincipleForm(forms.Form):
+    name = forms.CharField(max_length=100, help_text="For this page; the AI does not see it.")
+    text = forms.CharField(
+        max_length=MAX_PRINCIPLE_CHARACTERS,
+        help_text="A sentence, say: The better answer is honest about what it does not know.",
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+
+
+class PrincipleChangeForm(forms.Form):
+    text = forms.CharField(max_length=MAX_PRINCIPLE_CHARACTERS, widget=forms.Textarea)
+    is_active = forms.BooleanField(required=False)
+
+
+class AILabelerForm(forms.Form):
+    """`config` in the cleaned data is what the service takes."""
+
+    name = forms.CharField(max_length=100)
+    kind = forms.ChoiceField(label="Where is the model?", choices=AILabelerKind.choices)
+    server_url = forms.CharField(
+        required=False,
+        label="Address of the server",
+        help_text="Without /v1. The machine's owner must have listed it.",
+    )
+    server_model = forms.CharField(
+        required=False, label="Its name there", help_text="Not needed when it is the only one."
+    )
+    checkpoint_id = forms.TypedChoiceField(
+        required=False, label="Or the checkpoint", coerce=int, empty_value=None
+    )
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["checkpoint_id"]
+        assert isinstance(field, forms.ChoiceField)
+        names = [(checkpoint.pk, checkpoint.name) for checkpoint in judge_checkpoints(project)]
+        field.choices = [("", "None"), *names]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        parts = {name: data.pop(name, None) for name in ("server_url", "server_model")}
+        parts[CHECKPOINT_ID] = data.pop("checkpoint_id", None)
+        return data | {"config": {name: value for name, value in parts.items() if value}}
+
+
+class AILabelerChangeForm(forms.ModelForm):
+    class Meta:
+        model = AILabeler
+        fields = ["counts", "is_active", "min_agreement", "weight"]
+
+
+class FeedbackForm(forms.Form):
+    purpose = forms.ChoiceField(choices=FeedbackPurpose.choices)
+    num = forms.IntegerField(min_value=1, max_value=NUM_MAX, initial=NUM_DEFAULT)
