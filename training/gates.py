@@ -4,6 +4,7 @@ Two gates look at the reward model before a policy is trained on it, the others 
 gate that was not measured lets through and says so.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -133,7 +134,9 @@ Rule = Callable[[Metrics, float], GateResult]
 
 
 def _judge(rules: Sequence[tuple[float | None, Rule]], metrics: Metrics) -> list[GateResult]:
-    return [rule(metrics, limit) for limit, rule in rules if limit is not None]
+    # What is no number is neither above nor below a limit.
+    measured = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    return [rule(measured, limit) for limit, rule in rules if limit is not None]
 
 
 def _pair_accuracy(metrics: Metrics, limit: float) -> GateResult:
