@@ -1,10 +1,12 @@
 """A project whose loop runs on the tiny model, in a data folder of its own."""
 
+import runpy
 import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from django.db import connection
@@ -12,8 +14,9 @@ from pytest_django import Settings
 
 from annotation.models import Project
 from tests.tiny import tiny_checkpoint
-from training.models import LoopSettings
+from training.models import LoopSettings, Run
 from training.services.doorbell import doorbell_silenced
+from training.services.run_process import MetricsReader
 from training.services.settings import loop_settings_ensure
 
 OVERRIDES = {
@@ -112,3 +115,20 @@ def rung(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
 def small(project: Project, stub: None) -> LoopSettings:
     """As `loop`, on the stub stage."""
     return loop_make(project)
+
+
+@pytest.fixture
+def inline(stub: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `stub`, in the worker's own process, so that a whole round takes little time."""
+    path = str(Path(__file__).with_name("stub_stage.py"))
+
+    def attempt(run: Run, folder: Path, *args: object) -> int:
+        with patch.object(sys, "argv", [path, run.method, str(folder)]):
+            try:
+                runpy.run_path(path, run_name="__main__")
+            except SystemExit as end:
+                MetricsReader(run, folder).ingest()
+                return int(end.code or 0)
+        raise AssertionError("the stub never ends without a code")
+
+    monkeypatch.setattr("training.services.run_execution._attempt", attempt)

@@ -2,7 +2,8 @@
 
 STUB in the environment says how it behaves: succeed (default), refuse (also with
 torchrun's exit code), crash, hang, die (by
-SIGKILL, once), locked (once).
+SIGKILL, once), locked (once). STUB_METRICS gives {method: {metric: value}} as JSON, STUB_CHOSEN the
+candidate an evaluation chooses.
 """
 
 import json
@@ -108,7 +109,8 @@ def evaluation_data(inputs: dict) -> dict:
         {"role": role, "step": None, "test": float(place), "kl": 1.0}
         for place, role in enumerate(roles)
     ]
-    return {"candidates": rows, "chosen": "policy", "best_of_n": []}
+    chosen = os.environ.get("STUB_CHOSEN", "policy")
+    return {"candidates": rows, "chosen": chosen, "best_of_n": []}
 
 
 def succeed() -> None:
@@ -119,7 +121,7 @@ def succeed() -> None:
     if METHOD == "sample":
         samples, data = sample(run["config"])
     elif METHOD == "evaluate":
-        samples = answers(1, "policy")
+        samples = answers(1, os.environ.get("STUB_CHOSEN", "policy"))
         samples += answers(1, "reference", start=len(samples))
         metrics = {"evaluate/pair_accuracy": 0.75, "evaluate/num_pairs": 40.0}
         data = evaluation_data(run["inputs"])
@@ -128,6 +130,7 @@ def succeed() -> None:
         (FOLDER / "output" / "weights").write_text("weights")
         if METHOD in POLICY_METHODS:
             data = {"candidates": candidates_keep(run["config"].get("num_candidates", 1))}
+    metrics |= json.loads(os.environ.get("STUB_METRICS", "{}")).get(METHOD, {})
     if samples:
         (FOLDER / "samples.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
     lines = [{"step": step, "metrics": {"stub/value": step / 2}} for step in range(3)]
