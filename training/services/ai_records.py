@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from annotation.models import AIJudgement, AIRevision, Project, Prompt
+from training.algorithms.data.record_checks import AI
 from training.selectors.ai_feedback import judgements_counting, revisions_counting
 
-AI = "ai"
 # The checkpoint that wrote a completion, and the round it did so in.
 Source = tuple[str, int | None]
 
