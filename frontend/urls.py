@@ -3,6 +3,7 @@ from django.urls import path
 
 from frontend.views import (
     account,
+    ai_feedback,
     answers,
     dashboard,
     lineage,
@@ -36,6 +37,29 @@ urlpatterns = [
     path(f"{PROJECT}checkpoints/", answers.checkpoints_page, name="checkpoints"),
     path(f"{PROJECT}answers/", answers.answers_page, name="answers"),
     path(f"{PROJECT}prompts/", prompts.prompts_page, name="prompts"),
+    path(f"{PROJECT}ai-feedback/", ai_feedback.ai_feedback_page, name="ai-feedback"),
+    path(f"{PROJECT}ai-feedback/principles/add/", ai_feedback.principle_add, name="principle-add"),
+    path(
+        f"{PROJECT}ai-feedback/principles/<int:principle_id>/",
+        ai_feedback.principle_change,
+        name="principle-change",
+    ),
+    path(f"{PROJECT}ai-feedback/labelers/add/", ai_feedback.ai_labeler_add, name="ai-labeler-add"),
+    path(
+        f"{PROJECT}ai-feedback/labelers/<int:labeler_id>/",
+        ai_feedback.ai_labeler_change,
+        name="ai-labeler-change",
+    ),
+    path(
+        f"{PROJECT}ai-feedback/labelers/<int:labeler_id>/ask/",
+        ai_feedback.ai_labeler_ask,
+        name="ai-labeler-ask",
+    ),
+    path(
+        f"{PROJECT}ai-feedback/revisions/<int:revision_id>/<slug:action>/",
+        ai_feedback.revision_decide,
+        name="revision-decide",
+    ),
     path(f"{PROJECT}members/", members.members_page, name="members"),
     path(f"{PROJECT}members/<int:user_id>/remove/", members.member_end, name="member-remove"),
     path(

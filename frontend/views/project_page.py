@@ -23,6 +23,7 @@ TABS = (
     ("answers", "Answers", Role.REVIEWER),
     ("checkpoints", "Checkpoints", Role.REVIEWER),
     ("prompts", "Prompts", Role.REVIEWER),
+    ("ai-feedback", "AI feedback", Role.ADMIN),
     ("members", "Members", Role.ADMIN),
     ("project-settings", "Settings", Role.ADMIN),
 )

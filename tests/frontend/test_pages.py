@@ -36,7 +36,7 @@ REVIEWER_PAGES = [
     "answers/",
     "prompts/",
 ]
-ADMIN_PAGES = ["members/", "settings/"]
+ADMIN_PAGES = ["ai-feedback/", "members/", "settings/"]
 PROJECT_PAGES = LABELER_PAGES + REVIEWER_PAGES + ADMIN_PAGES
 OWN_PAGES = ["/", "/account/", "/account/password/"]
 
