@@ -9,11 +9,15 @@ from typing import Any
 
 EMBEDDED_SAMPLING: dict[str, Any] = {"temperature": 1.0, "max_new_tokens": 80}
 
+# Of which the evaluation chooses; each costs an evaluation and 8 MiB.
+_KEPT = {"num_candidates": 3}
+
 EMBEDDED_OVERRIDES: dict[str, dict[str, Any]] = {
     "sft": {"num_epochs": 4, "learning_rate": 3e-4, "batch_size": 8},
     # Four epochs at 3e-4 overfit 240 rankings: held-out loss 0.71, above chance (0.69).
     "reward_model": {"num_epochs": 2, "learning_rate": 2e-4, "batch_size": 16},
     "ppo": {
+        **_KEPT,
         "num_steps": 40,
         "batch_size": 64,
         "minibatch_size": 32,
@@ -27,6 +31,7 @@ EMBEDDED_OVERRIDES: dict[str, dict[str, Any]] = {
     },
     # The others update once a batch, not four times, so they take more steps in the same time.
     "rloo": {
+        **_KEPT,
         "num_steps": 80,
         "batch_size": 64,
         "learning_rate": 1e-4,
@@ -36,6 +41,7 @@ EMBEDDED_OVERRIDES: dict[str, dict[str, Any]] = {
     },
     # Its KL is per token, hence the coefficient, which the target then moves.
     "grpo": {
+        **_KEPT,
         "num_steps": 80,
         "batch_size": 64,
         "learning_rate": 1e-4,
@@ -44,6 +50,7 @@ EMBEDDED_OVERRIDES: dict[str, dict[str, Any]] = {
         "kl_horizon": 800,
     },
     "reinforce": {
+        **_KEPT,
         "num_steps": 80,
         "batch_size": 64,
         "learning_rate": 1e-4,
@@ -53,6 +60,7 @@ EMBEDDED_OVERRIDES: dict[str, dict[str, Any]] = {
         "kl_horizon": 800,
     },
     "rejection_sampling": {
+        **_KEPT,
         "num_steps": 8,
         "batch_size": 256,
         "num_epochs": 2,
@@ -60,14 +68,14 @@ EMBEDDED_OVERRIDES: dict[str, dict[str, Any]] = {
         "learn_batch_size": 16,
     },
     # The papers' 1e-6 leaves a model of this size where it was.
-    "dpo": {"num_epochs": 2, "learning_rate": 2e-4, "batch_size": 16},
-    "ipo": {"num_epochs": 2, "learning_rate": 2e-4, "batch_size": 16},
+    "dpo": {"num_epochs": 2, "learning_rate": 2e-4, "batch_size": 16, **_KEPT},
+    "ipo": {"num_epochs": 2, "learning_rate": 2e-4, "batch_size": 16, **_KEPT},
     # As DPO's, from which it is carried over; not measured.
-    "kto": {"num_epochs": 2, "learning_rate": 2e-4, "batch_size": 16},
+    "kto": {"num_epochs": 2, "learning_rate": 2e-4, "batch_size": 16, **_KEPT},
     # Four answers to each of 64 prompts are 2,048 draws then.
     "best_of_n": {"num_samples": 8},
-    # Several answers to each held-out prompt: smaller standard errors for little time.
-    "evaluate": {"completions_per_prompt": 4},
+    # Two answers to each held-out prompt by every candidate, as many as fit into half a minute.
+    "evaluate": {"completions_per_prompt": 2},
 }
 
 
