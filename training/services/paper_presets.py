@@ -139,7 +139,7 @@ def preset_apply(*, actor: User | None, project: Project, name: str) -> LoopSett
     settings = loop_settings_ensure(project=project)
     overrides = {method: dict(values) for method, values in settings.overrides.items()}
     for method, values in preset.overrides.items():
-        overrides[method] = overrides.get(method, {}) | values
+        overrides[method] = {**overrides.get(method, {}), **values}
     project_update(actor=actor, project=project, completions_per_task=preset.completions_per_task)
     settings = loop_settings_update(
         actor=actor, project=project, preset=name, overrides=overrides, **preset.fields
