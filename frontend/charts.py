@@ -8,6 +8,11 @@ WIDTH, HEIGHT = 320, 150
 LEFT, RIGHT, TOP, BOTTOM = 40, 12, 12, 24
 NUM_TICKS = 3
 MAX_LABELS = 8
+# Of a chart of curves: wider, with room for the name of its x axis.
+CURVES_SIZE = (420, 250)
+CURVES_BOTTOM = 44
+
+Scale = Callable[[float], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +26,34 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A point of a curve over a measured x. `mark` is a word to write beside it."""
+
+    x: float
+    y: float | None
+    low: float | None = None
+    high: float | None = None
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Places in the order in which they are joined. `hue` is the number of its color."""
+
+    name: str
+    places: Sequence[Place]
+    hue: int
+    is_dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     x: float
     y: float
     low: float | None
     high: float | None
     label: str
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +61,8 @@ class Line:
     name: str
     path: str
     points: list[Point]
+    hue: int
+    is_dashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +80,26 @@ class Chart:
     reference: float | None
     reference_name: str
     axis: str
-    """What the x axis counts."""
+    """What the x axis counts; written below it when `is_axis_named`."""
+    is_axis_named: bool = False
+    width: int = WIDTH
+    height: int = HEIGHT
+
+    @property
+    def left(self) -> int:
+        return LEFT
+
+    @property
+    def right(self) -> int:
+        return self.width - RIGHT
+
+    @property
+    def x_labels_y(self) -> int:
+        return self.height - (26 if self.is_axis_named else 6)
+
+    @property
+    def axis_y(self) -> int:
+        return self.height - 8
 
     @property
     def latest(self) -> str:
@@ -83,39 +131,89 @@ def chart(
     def y_of(value: float) -> float:
         return round(TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low), 1)
 
-    ticks = [low + step * index for index in range(round((high - low) / step) + 1)]
     return Chart(
         title=title,
-        lines=[_line(item, x_of, y_of) for item in series],
+        lines=[_line(item, hue, x_of, y_of) for hue, item in enumerate(series, start=1)],
         x_ticks=[
             Tick(x_of(index), label)
             for index, label in enumerate(labels)
             if index % math.ceil(len(labels) / MAX_LABELS) == 0
         ],
-        y_ticks=[Tick(y_of(value), _short(value, step)) for value in ticks],
+        y_ticks=[Tick(y_of(value), _short(value, step)) for value in _steps(low, high, step)],
         reference=None if reference is None else y_of(reference),
         reference_name=reference_name,
         axis=axis,
     )
 
 
-def _line(series: Series, x_of: Callable[[int], float], y_of: Callable[[float], float]) -> Line:
-    points = []
-    for index, value in enumerate(series.values):
-        if value is None or not math.isfinite(value):
-            continue
-        low, high = (_at(ends, index) for ends in (series.low, series.high))
-        points.append(
-            Point(
-                x=x_of(index),
-                y=y_of(value),
-                low=None if low is None else y_of(low),
-                high=None if high is None else y_of(high),
-                label=f"{value:.2f}",
-            )
-        )
-    path = " ".join(f"{'L' if index else 'M'}{p.x} {p.y}" for index, p in enumerate(points))
-    return Line(name=series.name, path=path, points=points)
+def curve_chart(title: str, axis: str, curves: Sequence[Curve]) -> Chart | None:
+    """Curves over a measured x from 0 on; zero is in sight on both axes. None without a value."""
+    places = [place for curve in curves for place in curve.places if _is_finite(place.y)]
+    if not places:
+        return None
+    known = [y for place in places for y in (place.y, place.low, place.high) if y is not None]
+    low, high, step = _range([*known, 0.0])
+    _, x_high, x_step = _range([0.0, *(place.x for place in places)])
+    width, height = CURVES_SIZE
+
+    def x_of(value: float) -> float:
+        return round(LEFT + (width - LEFT - RIGHT) * value / x_high, 1)
+
+    def y_of(value: float) -> float:
+        room = height - TOP - CURVES_BOTTOM
+        return round(TOP + room * (high - value) / (high - low), 1)
+
+    return Chart(
+        title=title,
+        lines=[_curve_line(curve, x_of, y_of) for curve in curves],
+        x_ticks=[Tick(x_of(value), _short(value, x_step)) for value in _steps(0.0, x_high, x_step)],
+        y_ticks=[Tick(y_of(value), _short(value, step)) for value in _steps(low, high, step)],
+        reference=y_of(0.0),
+        reference_name="",
+        axis=axis,
+        is_axis_named=True,
+        width=width,
+        height=height,
+    )
+
+
+def _curve_line(curve: Curve, x_of: Scale, y_of: Scale) -> Line:
+    points = [
+        _point(x_of(place.x), place.y, place.low, place.high, y_of, place.mark)
+        for place in curve.places
+        if place.y is not None and _is_finite(place.y)
+    ]
+    return Line(curve.name, _path(points), points, curve.hue, curve.is_dashed)
+
+
+def _line(series: Series, hue: int, x_of: Callable[[int], float], y_of: Scale) -> Line:
+    points = [
+        _point(x_of(index), value, _at(series.low, index), _at(series.high, index), y_of)
+        for index, value in enumerate(series.values)
+        if value is not None and math.isfinite(value)
+    ]
+    return Line(series.name, _path(points), points, hue)
+
+
+def _point(
+    x: float, value: float, low: float | None, high: float | None, y_of: Scale, mark: str = ""
+) -> Point:
+    return Point(
+        x=x,
+        y=y_of(value),
+        low=None if low is None else y_of(low),
+        high=None if high is None else y_of(high),
+        label=f"{value:.2f}",
+        mark=mark,
+    )
+
+
+def _path(points: Sequence[Point]) -> str:
+    return " ".join(f"{'L' if index else 'M'}{p.x} {p.y}" for index, p in enumerate(points))
+
+
+def _steps(low: float, high: float, step: float) -> list[float]:
+    return [low + step * index for index in range(round((high - low) / step) + 1)]
 
 
 def _range(values: Sequence[float]) -> tuple[float, float, float]:
@@ -136,6 +234,10 @@ def _short(value: float, step: float) -> str:
 
 def _all_values(series: Series) -> Iterable[float | None]:
     return [*series.values, *series.low, *series.high]
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _finite(values: Iterable[float | None]) -> Iterable[float]:

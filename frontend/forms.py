@@ -9,9 +9,6 @@ from annotation.choices import Role
 from annotation.judgements import kind_list
 from annotation.models import ApiToken, Project
 from annotation.validation import MAX_REASON
-from training.models import LoopSettings
-from training.services.configs import policy_method_list
-from training.strategies import strategy_list
 
 MAX_UPLOAD_BYTES = 64 * 1024 * 1024
 LIFETIMES = ((30, "30 days"), (90, "90 days"), (365, "One year"), (0, "Until I revoke it"))
@@ -122,54 +119,3 @@ class ProjectForm(forms.ModelForm):
         field = self.fields["kinds"]
         assert isinstance(field, forms.MultipleChoiceField)
         field.choices = [(kind.name, kind.title) for kind in kind_list()]
-
-
-class LoopSettingsForm(forms.ModelForm):
-    policy_method = forms.ChoiceField(label="How the policy is trained")
-    strategy = forms.ChoiceField(label="Which prompts to ask next")
-
-    class Meta:
-        model = LoopSettings
-        fields = [
-            "rankings_per_round",
-            "min_demonstrations",
-            "auto_start",
-            "policy_method",
-            "strategy",
-            "prompts_per_round",
-            "queue_low_water",
-            "held_out_percent",
-            "base_model",
-            "seed",
-            "sampling",
-            "overrides",
-        ]
-        labels = {
-            "auto_start": "Start rounds automatically",
-            "min_demonstrations": "Demonstrations before the first round",
-            "rankings_per_round": "New rankings per round",
-            "prompts_per_round": "Prompts answered after a round",
-            "queue_low_water": "Refill below so many open tasks",
-            "held_out_percent": "Held-out prompts, percent",
-            "overrides": "Hyperparameters",
-        }
-        widgets = {
-            "sampling": forms.Textarea(attrs={"rows": 3, "class": "code"}),
-            "overrides": forms.Textarea(attrs={"rows": 4, "class": "code"}),
-        }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        methods = [(method.name, method.title) for method in policy_method_list()]
-        strategies = [(strategy.name, strategy.title) for strategy in strategy_list()]
-        for name, choices in (("policy_method", methods), ("strategy", strategies)):
-            field = self.fields[name]
-            assert isinstance(field, forms.ChoiceField)
-            field.choices = choices
-
-    def clean_overrides(self) -> Any:
-        # An emptied JSON field arrives as None; the stored default is an empty object.
-        return self.cleaned_data["overrides"] or {}
-
-    def clean_sampling(self) -> Any:
-        return self.cleaned_data["sampling"] or {}

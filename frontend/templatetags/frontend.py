@@ -18,6 +18,9 @@ STATE_WORDS = {
     "failed": "Failed",
     "cancelled": "Cancelled",
     "waiting": "Not yet",
+    "waiting_for_people": "Waits for people",
+    "paused": "Paused",
+    "left_out": "Left out",
 }
 STATE_CLASSES = {
     "running": "alive",
@@ -27,6 +30,8 @@ STATE_CLASSES = {
     "done": "good",
     "failed": "bad",
     "cancelled": "bad",
+    "waiting_for_people": "alive",
+    "paused": "alive still",
 }
 
 register.filter("remedy", remedy_for)

@@ -10,10 +10,12 @@ from annotation.models import Project
 from annotation.selectors.access import role_of
 from annotation.selectors.progress import project_progress
 from frontend.charts import Chart, Series, chart
+from frontend.decisions import decision_tag, trial_picture
 from frontend.ring import ring
 from frontend.views.project_page import project_page, render_project
 from frontend.views.requests import UserRequest
 from training.choices import RUN_ACTIVE, RunStatus
+from training.selectors.deployments import deployments_get
 from training.selectors.loop import loop_status
 from training.selectors.rounds import Headline, RoundSummary, round_list
 from training.selectors.runs import run_list
@@ -42,16 +44,19 @@ def _context(request: UserRequest, project: Project) -> dict[str, Any]:
     rounds = round_list(project)
     runs = run_list(project)
     progress = project_progress(project)
+    current = status.current
     return {
         "project": project,
         "may_manage": role_of(request.user, project) == Role.ADMIN,
         "status": status,
+        "trial": trial_picture(current.trial) if current else None,
+        "deployments": deployments_get(project),
         "arcs": ring(status),
         "progress": progress,
         "open_tasks": [
             (kind_get(kind).plural, num) for kind, num in progress["open_tasks"].items()
         ],
-        "rounds": rounds[:NUM_ROUNDS],
+        "rounds": [(item, decision_tag(item)) for item in rounds[:NUM_ROUNDS]],
         "charts": trend_charts(rounds),
         "active_runs": list(runs.filter(status__in=RUN_ACTIVE)),
         "failures": _failures(status.last, list(runs.filter(status=RunStatus.FAILED)[:3])),
@@ -95,12 +100,14 @@ def trend_charts(rounds: list[RoundSummary]) -> list[Chart]:
             reference_name="chance",
         ),
         chart(
-            "Held-out reward",
+            "Gain over SFT",
             labels,
             [
-                _with_error("Policy", heads, "reward_policy"),
-                _with_error("SFT", heads, "reward_reference"),
+                _with_error("Test", heads, "test_gain"),
+                _with_error("Proxy", heads, "reward_gain"),
             ],
+            reference=0.0,
+            reference_name="SFT",
         ),
         chart("KL to SFT, nats", labels, [line("KL", "kl_to_reference")]),
         chart(

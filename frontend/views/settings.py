@@ -2,16 +2,18 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation.choices import Role
 from annotation.errors import DomainError
 from annotation.models import Project
 from annotation.services.projects import project_update
-from frontend.forms import LoopSettingsForm, ProjectForm
-from frontend.views.project_page import project_page, render_project
+from frontend.forms import ProjectForm
+from frontend.loop_form import LoopSettingsForm, preset_choices
+from frontend.views.project_page import project_page, refusals_as_messages, render_project
 from frontend.views.requests import UserRequest
 from training.selectors.loop import loop_settings_get
+from training.services.paper_presets import PRESETS, preset_apply
 from training.services.settings import loop_settings_update
 
 
@@ -32,9 +34,28 @@ def settings_page(request: UserRequest, project: Project) -> HttpResponse:
         else:
             messages.success(request, "Saved. The loop follows from its next round on.")
             return redirect("project-settings", project.slug)
-    context = {"about": about, "loop": loop, "refusal": refusal}
+    settings = loop_settings_get(project)
+    context = {
+        "about": about,
+        "loop": loop,
+        "refusal": refusal,
+        "presets": preset_choices(settings, project),
+        "applied": PRESETS.get(settings.preset),
+    }
     template = "frontend/pages/settings.html"
     return render_project(request, project, template, context, "project-settings")
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def preset_choose(request: UserRequest, project: Project) -> HttpResponse:
+    with refusals_as_messages(request):
+        settings = preset_apply(
+            actor=request.user, project=project, name=request.POST.get("preset", "")
+        )
+        title = PRESETS[settings.preset].title
+        messages.success(request, f"The protocol of {title} holds from the next round on.")
+    return redirect("project-settings", project.slug)
 
 
 @transaction.atomic
@@ -42,4 +63,4 @@ def _save(
     request: UserRequest, project: Project, about: ProjectForm, loop: LoopSettingsForm
 ) -> None:
     project_update(actor=request.user, project=project, **about.cleaned_data)
-    loop_settings_update(actor=request.user, project=project, **loop.cleaned_data)
+    loop_settings_update(actor=request.user, project=project, **loop.values)

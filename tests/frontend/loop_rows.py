@@ -24,6 +24,19 @@ from training.models import (
 )
 
 SFT_STEPS = ["freeze", "sft", "deploy", "sample", "queue"]
+TRIED_STEPS = [
+    "freeze",
+    "reward_model",
+    "calibrate",
+    "test_reward_model",
+    "policy",
+    "evaluate",
+    "decide",
+    "sample",
+    "queue",
+    "verdict",
+    "deploy",
+]
 PPO_STEPS = ["freeze", "reward_model", "policy", "evaluate", "deploy", "sample", "queue"]
 HEADLINE = {
     "evaluate/pair_accuracy": 0.71,
@@ -154,3 +167,145 @@ def sample_make(run: Run, checkpoint: Checkpoint, index: int, text: str) -> Samp
         finished=True,
         purpose=SamplePurpose.EVALUATION,
     )
+
+
+GATES = [
+    {
+        "gate": "min_pair_accuracy",
+        "status": "passed",
+        "value": 0.71,
+        "limit": 0.5,
+        "sentence": "The reward model orders 71.0% of the held-out pairs as people do.",
+    },
+    {
+        "gate": "min_test_gain",
+        "status": "passed",
+        "value": 0.64,
+        "limit": 0.0,
+        "sentence": "The policy gains +0.64 ± 0.11 over the reference by the test reward model.",
+    },
+    {
+        "gate": "min_gain_over_previous",
+        "status": "unmeasured",
+        "value": None,
+        "limit": 0.0,
+        "sentence": "The gain over the policy in use was not measured by a test reward model.",
+    },
+    {
+        "gate": "max_kl",
+        "status": "passed",
+        "value": 9.0,
+        "limit": 50.0,
+        "sentence": "The KL to the reference is 9.0 nats, at most 50 is allowed.",
+    },
+]
+HELD = {
+    "gate": "max_length_ratio",
+    "status": "hold",
+    "value": 2.31,
+    "limit": 2.0,
+    "sentence": "Its answers and the reference's differ 2.31-fold in tokens (72 and 31), above 2.",
+}
+REJECTED = HELD | {"status": "reject"}
+TRIAL = {"wins": 15.5, "num": 24, "low": 0.401, "high": 0.838}
+# Three checkpoints: the proxy goes on rising, the test reward turns at the second.
+CANDIDATES = [
+    {"role": "candidate_000010", "step": 10, "kl": 4.0, "proxy_gain": 0.6, "test_gain": 0.5},
+    {"role": "candidate_000020", "step": 20, "kl": 9.0, "proxy_gain": 1.1, "test_gain": 0.64},
+    {"role": "policy", "step": None, "kl": 25.0, "proxy_gain": 1.7, "test_gain": 0.3},
+]
+ERRORS = {"proxy_gain_error": 0.08, "test_gain_error": 0.11}
+BEST_OF_N = [
+    {"n": 1, "kl": 0.0, "proxy": 0.1, "test": 0.05},
+    {"n": 2, "kl": 0.193, "proxy": 0.4, "test": 0.25},
+    {"n": 4, "kl": 0.636, "proxy": 0.7, "test": 0.41},
+]
+EVALUATION = {
+    "metrics": HEADLINE | {"evaluate/test_gain": 0.64, "evaluate/test_gain_error": 0.11},
+    "data": {
+        "candidates": [row | ERRORS for row in CANDIDATES],
+        "reference": {"role": "reference", "proxy": 0.1, "test": 0.05},
+        "chosen": "candidate_000020",
+        "best_of_n": BEST_OF_N,
+    },
+}
+STATES = {
+    "running": {"step": "policy", "status": "running"},
+    "paused": {"step": "policy", "status": "paused"},
+    "approval": {"step": "decide", "status": "running", "waiting_for": "approval"},
+    "votes": {"step": "verdict", "status": "running", "waiting_for": "votes"},
+    "promoted": {"step": "deploy", "status": "succeeded", "decision": "promote"},
+    "held": {"step": "decide", "status": "succeeded", "decision": "hold"},
+    "rejected": {"step": "decide", "status": "succeeded", "decision": "reject"},
+    "rolled_back": {"step": "deploy", "status": "succeeded", "decision": "promote"},
+    "failed": {"step": "policy", "status": "failed"},
+}
+
+
+def decided_round_make(rows: LoopRows, state: str, person: User | None = None) -> Round:
+    """Round 2 of the project in one of STATES, with a policy of three checkpoints."""
+    project = rows.project
+    item = round_make(project, 2, TRIED_STEPS, rows.policy_run.snapshot)
+    run_make(item, "reward_model", "reward_model")
+    policy_run = run_make(item, "policy", "ppo", progress_done=12, progress_total=40)
+    RunParent.objects.create(run=policy_run, checkpoint=rows.sft, role="reference")
+    last = checkpoint_make(policy_run, CheckpointKind.POLICY, "ppo-2")
+    earlier = [
+        Checkpoint.objects.create(
+            project=project,
+            run=policy_run,
+            step=step,
+            kind=CheckpointKind.POLICY,
+            name=f"ppo-2@{step}",
+            path=f"runs/{policy_run.pk}/candidates/{step:06d}",
+        )
+        for step in (10, 20)
+    ]
+    fields = {"finished_at": None} | STATES[state]
+    if fields["status"] not in ("running", "paused"):
+        fields["finished_at"] = timezone.now()
+    if state in ("running", "paused", "failed"):
+        Run.objects.filter(pk=policy_run.pk).update(
+            status="failed" if state == "failed" else "queued",
+            finished_at=timezone.now() if state == "failed" else None,
+        )
+        fields |= (
+            {"error_code": "training_halted", "error_text": "KL 61.2 is beyond max_kl."}
+            if (state == "failed")
+            else {}
+        )
+    else:
+        run = run_make(item, "evaluate", "evaluate", result=EVALUATION)
+        roles = ("candidate_000010", "candidate_000020", "policy")
+        for role, checkpoint in zip(roles, [*earlier, last], strict=True):
+            RunParent.objects.create(run=run, checkpoint=checkpoint, role=role)
+        extra = {"held": [HELD], "rejected": [REJECTED]}.get(state, [])
+        fields |= {
+            "chosen": earlier[1],
+            "decision_data": {"gates": [*GATES, *extra]},
+            "decision_reason": HELD["sentence"] if extra else "All 3 gates let it through.",
+        }
+    if state in ("votes", "promoted", "rolled_back"):
+        fields["decision_data"]["trial"] = TRIAL
+    if fields.get("decision"):
+        fields["decided_at"] = timezone.now()
+    if state in ("promoted", "rolled_back"):
+        Deployment.objects.filter(project=project).update(retired_at=timezone.now())
+        is_back = state == "rolled_back"
+        Deployment.objects.create(
+            project=project,
+            checkpoint=earlier[1],
+            round=item,
+            retired_at=timezone.now() if is_back else None,
+        )
+        company = {"role": "primary"} if is_back else {"role": "previous", "weight": 0.25}
+        Deployment.objects.create(project=project, checkpoint=rows.policy, **company)
+    if state == "rolled_back":
+        fields |= {
+            "rolled_back_at": timezone.now(),
+            "rolled_back_by": person,
+            "rollback_reason": "It flatters.",
+        }
+    Round.objects.filter(pk=item.pk).update(settings={"trial_votes": 40}, **fields)
+    item.refresh_from_db()
+    return item

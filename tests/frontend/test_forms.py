@@ -1,6 +1,8 @@
 """What admins and users can change on pages."""
 
 import re
+from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -9,6 +11,9 @@ from django.test import Client
 
 from annotation.models import ApiToken, Membership, Project, Prompt
 from annotation.services.tokens import token_authenticate
+from frontend.loop_form import LoopSettingsForm, preset_choices
+from training.algorithms.configs import option_help
+from training.gates import Gates
 from training.models import LoopSettings
 
 
@@ -87,20 +92,56 @@ def test_an_unknown_member_is_refused(admin: Client) -> None:
     assert "There is no user nobody." in answer.content.decode()
 
 
-def settings_of(page: str) -> dict[str, str]:
-    """The values a browser would send back: enough of HTML for these forms."""
-    fields = dict(re.findall(r'<input type="(?:text|number)" name="(\w+)" value="([^"]*)"', page))
-    areas = re.findall(r'<textarea name="(\w+)"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)
-    unescaped = {name: text.replace("&quot;", '"') for name, text in areas}
-    chosen = {"policy_method": "ppo", "strategy": "random", "kinds": ["ranking"]}
-    return fields | unescaped | chosen | {"is_active": "on"}
+class Sent(HTMLParser):
+    """What a browser would send back for the fields of a page: enough of HTML for these forms."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: dict[str, Any] = {}
+        self._select = self._area = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        name = given.get("name") or ""
+        kind = given.get("type") or ""
+        if tag == "select":
+            self._select = name
+        elif tag == "option" and ("selected" in given or self._select not in self.values):
+            self.values[self._select] = given.get("value") or ""
+        elif tag == "textarea":
+            self._area, self.values[name] = name, ""
+        elif tag == "input" and kind == "checkbox" and "checked" in given:
+            value = given.get("value") or "on"
+            self.values.setdefault(name, []).append(value)
+        elif tag == "input" and kind in ("text", "number"):
+            self.values[name] = given.get("value") or ""
+
+    def handle_data(self, data: str) -> None:
+        if self._area:
+            self.values[self._area] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea":
+            self._area = ""
+
+
+def settings_of(page: str) -> dict[str, Any]:
+    sent = Sent()
+    sent.feed(page)
+    return sent.values
+
+
+def settings_post(client: Client, **changes: Any) -> str:
+    """Sends the settings page back with these changes."""
+    path = "/projects/project/settings/"
+    values = settings_of(client.get(path).content.decode()) | changes
+    return client.post(path, values, follow=True).content.decode()
 
 
 def test_settings_are_saved_together(admin: Client, project: Project) -> None:
-    path = "/projects/project/settings/"
-    values = settings_of(admin.get(path).content.decode())
-    values |= {"name": "New name", "rankings_per_round": "7"}
-    page = admin.post(path, values, follow=True).content.decode()
+    page = settings_post(
+        admin, name="New name", kinds=["ranking"], rankings_per_round="7", auto_start=[]
+    )
     assert "Saved." in page
     project.refresh_from_db()
     loop = LoopSettings.objects.get(project=project)
@@ -108,11 +149,69 @@ def test_settings_are_saved_together(admin: Client, project: Project) -> None:
     assert (loop.rankings_per_round, loop.auto_start) == (7, False)
 
 
+def test_settings_sent_back_unchanged_change_nothing(admin: Client, project: Project) -> None:
+    LoopSettings.objects.create(
+        project=project,
+        interval_hours=12.5,
+        gates={"max_kl": 20.0, "max_gain_gap": None},
+        policy_start="previous",
+        weight_previous=0.5,
+        test_reward_model=False,
+        overrides={"ppo": {"num_steps": 5}},
+    )
+    before = LoopSettings.objects.values().get(project=project)
+    assert "Saved." in settings_post(admin)
+    assert LoopSettings.objects.values().get(project=project) == before
+
+
+def test_a_gate_has_a_limit_is_switched_off_or_keeps_its_default(
+    admin: Client, project: Project
+) -> None:
+    page = settings_post(
+        admin, gate_max_kl="12.5", gate_max_length_ratio="3", gate_max_length_ratio_off="on"
+    )
+    assert "Saved." in page
+    loop = LoopSettings.objects.get(project=project)
+    assert loop.gates == {"max_kl": 12.5, "max_length_ratio": None}
+    form = LoopSettingsForm(instance=loop)
+    assert {item.number.name.removeprefix("gate_") for item in form.gates} == set(
+        option_help(Gates)
+    )
+    page = settings_post(admin, gate_max_kl="-1")
+    assert "config_invalid" in page
+    assert LoopSettings.objects.get(project=project).gates == loop.gates
+
+
+def test_every_field_of_the_loop_is_in_one_group(project: Project) -> None:
+    form = LoopSettingsForm(instance=LoopSettings(project=project))
+    shown = [field.name for group in form.groups for field in group.fields]
+    assert len(shown) == len(set(shown))
+    stored = {field.name for field in LoopSettings._meta.concrete_fields}
+    # A preset is applied, not typed; gates are fields of their own.
+    assert set(shown) == stored - {"id", "created_at", "project", "preset", "gates"}
+
+
+def test_a_protocol_says_what_it_changes_and_is_applied(admin: Client, project: Project) -> None:
+    settings = LoopSettings.objects.create(project=project, weight_previous=0.5)
+    changes = {
+        preset.name: {change.label: (change.before, change.after) for change in found}
+        for preset, found in preset_choices(settings, project)
+    }
+    assert changes["instructgpt"]["Weight of the policy before"] == ("0.5", "0")
+    assert changes["instructgpt"]["ppo: kl_coefficient"] == ("default", "0.02")
+    assert "Weight of the policy before" not in changes["hh"]
+    assert changes["rlhf_workflow"]["How it is trained"] == ("ppo", "dpo")
+    path = "/projects/project/settings/preset/"
+    page = admin.post(path, {"preset": "rlhf_workflow"}, follow=True).content.decode()
+    assert "The protocol of RLHF Workflow holds from the next round on." in page
+    assert "last applied: RLHF Workflow" in page
+    settings.refresh_from_db()
+    assert (settings.policy_method, settings.reward_model) == ("dpo", "none")
+    assert "preset_unknown" in admin.post(path, {"preset": "x"}, follow=True).content.decode()
+
+
 def test_a_refused_hyperparameter_saves_nothing(admin: Client, project: Project) -> None:
-    path = "/projects/project/settings/"
-    values = settings_of(admin.get(path).content.decode())
-    values |= {"name": "New name", "overrides": '{"ppo": {"no_such_field": 1}}'}
-    page = admin.post(path, values).content.decode()
+    page = settings_post(admin, name="New name", overrides='{"ppo": {"no_such_field": 1}}')
     assert "Nothing was saved." in page
     assert "config_invalid" in page
     project.refresh_from_db()

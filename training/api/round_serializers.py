@@ -96,6 +96,7 @@ class TrialSerializer(serializers.Serializer):
 
 class MadeFromSerializer(serializers.Serializer):
     role = serializers.CharField()
+    title = serializers.CharField()
     checkpoint_id = serializers.IntegerField()
     checkpoint_name = serializers.CharField()
 
@@ -248,7 +249,7 @@ class OveroptimizationSerializer(serializers.Serializer):
 class PresetSerializer(serializers.Serializer):
     name = serializers.CharField()
     title = serializers.CharField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     summary = serializers.CharField()
     completions_per_task = serializers.IntegerField()
     fields = serializers.DictField(help_text="Fields of the loop's settings.")  # type: ignore[assignment]

@@ -29,6 +29,13 @@ from training.selectors.decisions import (
     trial_of,
 )
 
+# The parts that checkpoints play in making a policy; without a "start" it begins as the reference.
+PART_TITLES = {
+    "reference": "Reference",
+    "start": "Started from",
+    "reward_model": "Reward model",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class StepState:
@@ -95,6 +102,7 @@ class Ancestor:
     """A checkpoint that the round's policy was made from, by the part it played."""
 
     role: str
+    title: str
     checkpoint_id: int
     checkpoint_name: str
 
@@ -251,8 +259,14 @@ def _username(user: User | None) -> str:
 
 
 def _made_from(run: Run | None) -> list[Ancestor]:
-    parents = run.run_parents.all() if run else []
-    return [Ancestor(row.role, row.checkpoint_id, row.checkpoint.name) for row in parents]
+    parents = list(run.run_parents.all()) if run else []
+    titles = PART_TITLES
+    if "start" not in {row.role for row in parents}:
+        titles = titles | {"reference": "Started from"}
+    return [
+        Ancestor(row.role, titles.get(row.role, row.role), row.checkpoint_id, row.checkpoint.name)
+        for row in parents
+    ]
 
 
 def _deployed(row: Deployment) -> DeployedPolicy:

@@ -1,0 +1,126 @@
+"""A round's decision as a page shows it: gates as rows of words, votes as a small picture."""
+
+from dataclasses import dataclass
+
+from training.selectors.decisions import (
+    DEVIATIONS,
+    NATS,
+    RATIO,
+    SHARE,
+    GateSeen,
+    Trial,
+)
+from training.selectors.rounds import RoundSummary
+
+NOTHING = "\N{EN DASH}"
+# The mark tells the verdict without color.
+VERDICTS = {
+    "passed": ("\N{CHECK MARK}", "Passed", "good"),
+    "unmeasured": ("\N{EN DASH}", "Not measured", ""),
+    "hold": ("!", "Hold", "alive still"),
+    "reject": ("\N{MULTIPLICATION SIGN}", "Reject", "bad"),
+}
+PICTURE_WIDTH, PICTURE_HEIGHT, PICTURE_EDGE = 240, 34, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    words: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateRow:
+    title: str
+    sentence: str
+    seen: str
+    limit: str
+    mark: str
+    verdict: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPicture:
+    """Places along a line from 0 to 100 %."""
+
+    share: float
+    low: float
+    high: float
+    even: float
+    sentence: str
+    width: int = PICTURE_WIDTH
+    height: int = PICTURE_HEIGHT
+    left: int = PICTURE_EDGE
+    right: int = PICTURE_WIDTH - PICTURE_EDGE
+
+    @property
+    def band(self) -> float:
+        return round(self.high - self.low, 1)
+
+
+def decision_tag(item: RoundSummary) -> Tag | None:
+    """The decision in a word or two, or what it waits for; None before there is either."""
+    if item.rolled_back_at:
+        return Tag("Rolled back", "bad")
+    if item.waiting_for == "approval":
+        return Tag("Waits for approval", "alive")
+    if item.waiting_for == "votes":
+        return Tag("Waits for votes", "alive")
+    tones = {"promote": "good", "hold": "alive still", "reject": "bad"}
+    return Tag(item.decision_title, tones[item.decision]) if item.decision else None
+
+
+def gate_rows(gates: list[GateSeen]) -> list[GateRow]:
+    return [_gate_row(gate) for gate in gates]
+
+
+def trial_picture(trial: Trial | None) -> TrialPicture | None:
+    if trial is None:
+        return None
+    return TrialPicture(
+        share=_place(trial.share),
+        low=_place(trial.low),
+        high=_place(trial.high),
+        even=_place(0.5),
+        sentence=(
+            f"Won {trial.wins:g} of {trial.num} blind votes: {trial.share:.0%}, with an interval "
+            f"from {trial.low:.0%} to {trial.high:.0%} that holds at every look."
+        ),
+    )
+
+
+def _gate_row(gate: GateSeen) -> GateRow:
+    mark, verdict, tone = VERDICTS[gate.status]
+    return GateRow(
+        title=gate.title,
+        sentence=gate.sentence,
+        seen=NOTHING if gate.value is None else _amount(gate.value, gate.unit),
+        limit=_limit(gate),
+        mark=mark,
+        verdict=verdict,
+        tone=tone,
+    )
+
+
+def _limit(gate: GateSeen) -> str:
+    amount = _amount(gate.limit, gate.unit)
+    if gate.gate == "min_win_rate":
+        return f"lower bound above {amount}"
+    return f"at {'least' if gate.is_minimum else 'most'} {amount}"
+
+
+def _amount(value: float, unit: str) -> str:
+    if unit == SHARE:
+        return f"{value:.1%}"
+    if unit == NATS:
+        return f"{value:.3g} nats"
+    if unit == DEVIATIONS:
+        return f"{value:.2f} SD"
+    if unit == RATIO:
+        return f"{value:.2f}\N{MULTIPLICATION SIGN}"
+    return f"{value:+.2f}"
+
+
+def _place(share: float) -> float:
+    return round(PICTURE_EDGE + (PICTURE_WIDTH - 2 * PICTURE_EDGE) * share, 1)
