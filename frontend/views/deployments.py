@@ -25,6 +25,8 @@ def rollback(request: UserRequest, project: Project) -> HttpResponse:
         messages.error(request, "Nothing was rolled back: another policy is in use by now.")
     else:
         with refusals_as_messages(request):
-            deployed = deployment_rollback(project=project, actor=request.user, reason=reason)
+            deployed = deployment_rollback(
+                project=project, actor=request.user, reason=reason, checkpoint_id=current.pk
+            )
             messages.success(request, f"{deployed.checkpoint.name} is in use again.")
     return redirect("project", project.slug)

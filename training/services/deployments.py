@@ -47,20 +47,20 @@ def round_deploy(*, round: Round, settings: LoopSettings) -> None:
 
 @transaction.atomic
 def deployment_rollback(
-    *, project: Project, actor: User | None, reason: str, deployment_id: int | None = None
+    *, project: Project, actor: User | None, reason: str, checkpoint_id: int | None = None
 ) -> Deployment:
     """Puts the policy before the one in use back in its place, and marks the round that failed.
 
-    `deployment_id`: the one that is meant; when it is no longer in use, as at a second click,
+    `checkpoint_id`: the policy that is meant; when it is no longer in use, as at a second click,
     nothing is changed. Nothing is deleted; unclaimed tasks with an answer by the policy taken back
     are withdrawn. Raises NothingToRollBack.
     """
     settings = loop_settings_ensure(project=project)
     _one_at_a_time(settings)
     current = deployment_get(project.pk)
-    if current and deployment_id is not None and deployment_id != current.pk:
+    if current and checkpoint_id not in (None, current.checkpoint_id):
         raise NothingToRollBack(
-            f"Deployment {deployment_id} is no longer in use, {current.checkpoint.name} is. Look "
+            f"Checkpoint {checkpoint_id} is no longer in use, {current.checkpoint.name} is. Look "
             "again before taking that back, too."
         )
     target = rollback_target(current) if current else None

@@ -47,8 +47,10 @@ def ranking_tasks_queue(*, run: Run, priority: int = 0) -> tuple[int, int]:
     rankable = [prompt_id for prompt_id, found in distinct.items() if len(found) >= 2]
     for start in range(0, len(rankable), PROMPTS_PER_TRANSACTION):
         with transaction.atomic():
-            # One maker of this run's tasks at a time.
-            Run.objects.select_for_update().get(pk=run.pk)
+            # One maker of this run's tasks at a time, and none once the run is replaced.
+            current = Run.objects.select_for_update().filter(pk=run.pk, superseded_at=None)
+            if current.first() is None:
+                break
             done = set(_tasks_of(run).values_list("prompt_id", flat=True))
             for prompt_id in rankable[start : start + PROMPTS_PER_TRANSACTION]:
                 if prompt_id in done:
