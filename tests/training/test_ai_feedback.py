@@ -33,6 +33,7 @@ from tests.factories import (
 from tests.tiny import tiny_checkpoint
 from tests.training.conftest import loop_make
 from tests.training.test_snapshots import read
+from training.algorithms.data.record_checks import labeler_get, probability_get
 from training.algorithms.methods import method_get
 from training.choices import FEEDBACK, RunStatus
 from training.errors import (
@@ -57,7 +58,7 @@ from training.services.ai_feedback import feedback_records, feedback_register, f
 from training.services.ai_labelers import ai_labeler_create, ai_labeler_update
 from training.services.base_model import base_checkpoint_get
 from training.services.run_execution import run_execute
-from training.services.runs import run_create
+from training.services.runs import run_cancel, run_create
 from training.services.snapshots import HELD_OUT, TRAIN, prompt_split, snapshot_create
 
 pytestmark = pytest.mark.django_db
@@ -215,6 +216,8 @@ def test_labels_enter_a_snapshot_only_when_switched_on(
     record = records[0]
     assert (record["labeler"], record["split"]) == ("ai", TRAIN)
     assert (record["probability"], record["weight"]) == (0.8, 0.25)
+    # The reward model's own readers take it as it is.
+    assert (probability_get(record, 2), labeler_get(record)) == (0.8, "ai")
     assert (record["completions"], record["ranks"]) == (["one", "two"], [1, 2])
     assert len(record["sources"]) == 2
     # People's are counted apart, and the lineage names each label.
@@ -435,16 +438,23 @@ def test_labeling_asks_about_pairs_nobody_decided_on_trained_prompts(
 ) -> None:
     ranking_make(project, bob)  # not sampled
     answers = sampled(small, NUM_PROMPTS, ("one", " one ", "two"))
-    run = feedback_start(labeler=labeler, purpose="label", actor=alice)
+    run = feedback_start(labeler=labeler, purpose="label", actor=alice, num=3)
+    rest = feedback_start(labeler=labeler, purpose="label", actor=alice)
     expected = [
         [one.pk, two.pk]
         for first, again, two in answers
         for one in (first, again)
         if side(first.prompt, small) == TRAIN
     ]
-    assert FeedbackRun.objects.get(run=run).pairs == sorted(expected)
-    some = feedback_start(labeler=labeler, purpose="label", actor=alice, num=3)
-    assert len(FeedbackRun.objects.get(run=some).pairs) == 3
+    some, others = (FeedbackRun.objects.get(run=each).pairs for each in (run, rest))
+    # What a run is asking is not asked again, unless it ends without an answer.
+    assert len(some) == 3
+    assert sorted(some + others) == sorted(expected)
+    with pytest.raises(NothingToJudge):
+        feedback_start(labeler=labeler, purpose="label", actor=alice)
+    run_cancel(run=run)
+    again = feedback_start(labeler=labeler, purpose="label", actor=alice)
+    assert FeedbackRun.objects.get(run=again).pairs == some
 
 
 def test_there_must_be_something_to_do(project: Project, alice: User, small: LoopSettings) -> None:
@@ -503,7 +513,8 @@ def test_revisions_wait_for_a_person(
         feedback_register(run=run, folder=tmp_path)
     revision = AIRevision.objects.get()
     assert (revision.status, revision.revision, revision.run_id) == ("waiting", "yes", run.pk)
-    # Its prompt is not asked about again.
+    # Its prompt is not asked about again, the others are once the run is over.
+    run_cancel(run=run)
     again = feedback_start(labeler=labeler, purpose="revise", actor=alice)
     assert again.prompt_ids == run.prompt_ids[1:]
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 
 from annotation.models import (
     AIJudgement,
@@ -27,7 +28,7 @@ from annotation.models import (
 from annotation.selectors.principles import principle_versions_active
 from annotation.services.audit import audit_record
 from training.algorithms.methods import method_get
-from training.choices import FEEDBACK, FeedbackPurpose, SamplePurpose
+from training.choices import FEEDBACK, RUN_ACTIVE, FeedbackPurpose, SamplePurpose
 from training.errors import AILabelerInactive, NoPrinciples, NothingToJudge
 from training.models import FeedbackRun, LoopSettings, Run, Sample
 from training.seeds import seed_derive
@@ -210,9 +211,9 @@ def _config(labeler: AILabeler, purpose: FeedbackPurpose) -> dict[str, Any]:
 
 
 def _pairs_decided(labeler: AILabeler) -> list[Pair]:
-    """What people decided and it has not judged in its present setting, on either side."""
+    """What people decided and it was not asked in its present setting, on either side."""
     decided = {decision.pair for decision in people_decisions(labeler.project)}
-    return sorted(decided - _judged(labeler))
+    return sorted(decided - _asked(labeler))
 
 
 def _pairs_unjudged(labeler: AILabeler, settings: LoopSettings) -> list[Pair]:
@@ -227,7 +228,7 @@ def _pairs_unjudged(labeler: AILabeler, settings: LoopSettings) -> list[Pair]:
     for content_hash, pk, text in samples.order_by("completion_id").values_list(*fields):
         if prompt_split(content_hash, settings.held_out_percent) == TRAIN:
             by_prompt[content_hash].append((pk, text.strip()))
-    known = {decision.pair for decision in people_decisions(labeler.project)} | _judged(labeler)
+    known = {decision.pair for decision in people_decisions(labeler.project)} | _asked(labeler)
     return sorted(
         (first, second)
         for own in by_prompt.values()
@@ -236,18 +237,33 @@ def _pairs_unjudged(labeler: AILabeler, settings: LoopSettings) -> list[Pair]:
     )
 
 
-def _judged(labeler: AILabeler) -> set[Pair]:
-    return set(judgements_current(labeler).values_list("first_id", "second_id"))
+def _asked(labeler: AILabeler) -> set[Pair]:
+    """What it has judged in its present setting, or is being asked."""
+    asked = set(judgements_current(labeler).values_list("first_id", "second_id"))
+    current = _under_way(labeler).filter(setting_hash=setting_hash(labeler))
+    for pairs in current.values_list("pairs", flat=True):
+        asked.update((first, second) for first, second in pairs)
+    return asked
+
+
+def _under_way(labeler: AILabeler) -> QuerySet[FeedbackRun]:
+    return FeedbackRun.objects.filter(ai_labeler=labeler, run__status__in=RUN_ACTIVE)
 
 
 def _prompts_unrevised(labeler: AILabeler, settings: LoopSettings) -> list[int]:
-    """Active ones that are trained on and to which it has revised no answer."""
+    """Active ones that are trained on and to which it revised no answer, nor is revising one."""
     prompts = Prompt.objects.filter(project=labeler.project, is_active=True).exclude(
         ai_revisions__ai_labeler=labeler
     )
+    runs = _under_way(labeler).filter(purpose=FeedbackPurpose.REVISE).select_related("run")
+    busy = {pk for feedback in runs for pk in feedback.run.prompt_ids}
     rows = prompts.order_by("pk").values_list("pk", "content_hash")
     percent = settings.held_out_percent
-    return [pk for pk, content_hash in rows if prompt_split(content_hash, percent) == TRAIN]
+    return [
+        pk
+        for pk, content_hash in rows
+        if pk not in busy and prompt_split(content_hash, percent) == TRAIN
+    ]
 
 
 def _sampled(items: list[Any], num: int, rng: random.Random) -> list[Any]:
