@@ -61,6 +61,9 @@ class Plan:
         bounds = [total * number // self.num_rounds for number in range(self.num_rounds + 1)]
         return [end - start for start, end in itertools.pairwise(bounds)]
 
+    def for_seed(self, seed: int) -> "Plan":
+        return dataclasses.replace(self, seed=seed)
+
     def as_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
