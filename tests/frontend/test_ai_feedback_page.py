@@ -78,6 +78,7 @@ def test_agreement_stands_beside_that_of_people(
     assert "4 decisions on 4 prompts" in page
     assert "no pair was decided by two people yet" in page
     assert "Does not count" in page
+    assert 'shown first is worth <span class="number">+0.10</span>' in page
 
 
 def test_a_labeler_that_was_not_measured_cannot_be_switched_on(

@@ -133,6 +133,8 @@ def test_agreement_is_the_share_of_decisions_on_the_same_side(measured: AILabele
     agreement = status.agreement
     assert agreement.share == pytest.approx(27 / 30)
     assert (agreement.num_decisions, agreement.num_prompts) == (30, 30)
+    assert (status.num_judgements, status.num_hard) == (30, 0)
+    assert status.order_gap == pytest.approx(0.1)
     # Residuals of 27 prompts 0.1, of 3 prompts 0.9: squares sum to 2.7. Variance of the share
     # 2.7 / 30^2 * 30 / 29 = 0.00310345, so 0.9 * 0.1 / that = 29 trials. Wilson at 0.9 of 29:
     # (0.9 + 3.8415 / 58) / (1 + 3.8415 / 29) = 0.85321, half width 0.11277.

@@ -42,6 +42,10 @@ class AILabelerSerializer(serializers.Serializer):
     weight = serializers.FloatField(source="labeler.weight")
     agreement = AgreementSerializer(help_text="With people, in its present setting.")
     num_judgements = serializers.IntegerField(help_text="In its present setting.")
+    num_hard = serializers.IntegerField(help_text="Of them, without probabilities.")
+    order_gap = serializers.FloatField(
+        allow_null=True, help_text="What being shown first is worth, on average."
+    )
 
 
 class AILabelerListSerializer(serializers.Serializer):

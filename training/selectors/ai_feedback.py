@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Avg, Count, Q, QuerySet
 
 from annotation.choices import RevisionStatus
 from annotation.errors import NotFound
@@ -55,11 +55,17 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class AILabelerStatus:
-    """One row of the page: the labeler, what was measured, and whether it counts."""
+    """One row of the page: the labeler, what was measured, and whether it counts.
+
+    The numbers are of its present setting. `order_gap`: how much of its probability being shown
+    first is worth on average; `num_hard`: labels without probabilities.
+    """
 
     labeler: AILabeler
     agreement: Agreement
     num_judgements: int
+    num_hard: int
+    order_gap: float | None
     counts: bool
     refusal: str | None
 
@@ -208,10 +214,15 @@ def revisions_counting(project: Project) -> QuerySet[AIRevision]:
 
 def _status(labeler: AILabeler, decisions: Sequence[Decision]) -> AILabelerStatus:
     agreement = agreement_with_people(labeler, decisions)
+    judged = judgements_current(labeler).aggregate(
+        num=Count("pk"), hard=Count("pk", filter=Q(is_hard=True)), gap=Avg("order_gap")
+    )
     return AILabelerStatus(
         labeler=labeler,
         agreement=agreement,
-        num_judgements=judgements_current(labeler).count(),
+        num_judgements=judged["num"],
+        num_hard=judged["hard"],
+        order_gap=judged["gap"],
         counts=labels_count(labeler, agreement),
         refusal=agreement_refusal(labeler, agreement),
     )
