@@ -2,26 +2,43 @@
 
 from collections import Counter
 from typing import Any
+from unittest.mock import patch
 
 from django.contrib.auth.models import User
 
 from annotation.models import Project, Task
 from tests.training.people import demonstrations_make, prompts_make, rank_all
+from training.choices import RUN_WAITING, RoundStatus
 from training.models import Checkpoint, Deployment, Metric, Round, Run, Sample, Snapshot
 from training.services.inline import rounds_work
-from training.services.rounds import round_start
+from training.services.rounds import round_advance, round_start
+from training.services.run_execution import run_execute
+from training.services.steps import STEPS
 
 NUM_PROMPTS = 30
 
 
-def due_make(project: Project, annotator: User) -> None:
-    """Round 0 is over, its six tasks are ranked, and four more prompts have demonstrations."""
+def due_make(project: Project, annotator: User, is_sft_due: bool = True) -> None:
+    """Round 0 is over, six of its tasks are ranked; the next may start, with SFT or without."""
     prompts = prompts_make(project, NUM_PROMPTS)
     demonstrations_make(project, annotator, prompts[:4])
     round_start(project=project)
     rounds_work(project=project)
-    assert rank_all(project, annotator) == 6
-    demonstrations_make(project, annotator, prompts[4:8])
+    assert rank_all(project, annotator, limit=6) == 6
+    if is_sft_due:
+        demonstrations_make(project, annotator, prompts[4:8])
+
+
+def until(round: Round, step: str = "", waiting_for: str = "") -> Round:
+    """Works until the round has come to a step, with nothing of it done, or waits for somebody."""
+    with patch.dict(STEPS, {step: lambda round: False} if step else {}):
+        while (step and round.step != step) or (waiting_for and round.waiting_for != waiting_for):
+            round_advance(round_id=round.pk)
+            for run in Run.objects.filter(round=round, status__in=RUN_WAITING):
+                run_execute(run_id=run.pk)
+            round.refresh_from_db()
+            assert round.status == RoundStatus.RUNNING, round.error_text
+    return round
 
 
 def round_turn(project: Project) -> Round:

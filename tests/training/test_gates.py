@@ -125,7 +125,7 @@ def test_a_gate_without_a_limit_is_not_asked() -> None:
 
 
 @pytest.mark.parametrize("name", ["evaluate/kl_to_reference", "evaluate/test_gain"])
-def test_a_number_that_is_none_does_not_pass(name: str) -> None:
+def test_what_is_no_number_does_not_pass(name: str) -> None:
     """NaN is neither above nor below any limit."""
     results = policy_judge(GOOD | {name: math.nan}, Gates())
     gate = "max_kl" if "kl" in name else "min_test_gain"

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from django.contrib.auth.models import User
@@ -17,7 +16,7 @@ from django.utils import timezone
 from annotation.models import Project
 from tests.factories import labeler_make, project_make
 from tests.training.conftest import loop_make
-from tests.training.loops import due_make, outcome, round_turn
+from tests.training.loops import due_make, outcome, round_turn, until
 from tests.training.people import rank_all
 from tests.training.test_kill import wait_for
 from training.choices import RUN_WAITING, RoundStatus, RunStatus
@@ -149,12 +148,8 @@ def test_a_worker_killed_at_every_write_of_a_trial_changes_nothing(
     (calm, bob), (disturbed, ben) = world(alice, trial=True), world(alice, trial=True)
     expected, round = round_start(project=calm), round_start(project=disturbed)
     assert round.steps == TRIAL_PLAN
-    while not expected.waiting_for:
-        turn(expected.pk)
-        expected.refresh_from_db()
-    while round.step != "sample":
-        turn(round.pk)
-        round.refresh_from_db()
+    until(expected, waiting_for="votes")
+    until(round, "sample")
     kills = relay(round)
     assert outcome(round) == outcome(expected)
     assert rank_all(calm, bob) == rank_all(disturbed, ben) == 6
@@ -268,23 +263,11 @@ def cancelling(round: Round, then: Callable[..., Any], monkeypatch: pytest.Monke
     monkeypatch.setattr(path, cancel)
 
 
-def at_step(project: Project, step: str) -> Round:
-    """The next round, just come to the step, with nothing of it done."""
-    round = round_start(project=project)
-    place = STEPS[step]
-    with patch.dict(STEPS, {step: lambda round: False}):
-        while round.step != step:
-            turn(round.pk)
-            round.refresh_from_db()
-    assert STEPS[step] is place
-    return round
-
-
 def test_a_round_cancelled_at_its_deployment_deploys_nothing(
     alice: User, inline: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project, _ = world(alice)
-    round = at_step(project, "deploy")
+    round = until(round_start(project=project), "deploy")
     live = deployment_get(project.pk)
     path = "training.services.deployments.round_policy_get"
     cancelling(round, round_policy_get, monkeypatch, path)
@@ -299,7 +282,7 @@ def test_a_round_cancelled_while_a_run_is_made_has_no_run(
     alice: User, inline: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project, _ = world(alice)
-    round = at_step(project, "policy")
+    round = until(round_start(project=project), "policy")
     path = "training.services.runs.run_config"
     cancelling(round, run_config, monkeypatch, path)
     round_advance(round_id=round.pk)
@@ -312,7 +295,7 @@ def test_a_late_decision_does_not_decide_a_round_taken_up_again(
     alice: User, inline: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project, _ = world(alice)
-    round = at_step(project, "decide")
+    round = until(round_start(project=project), "decide")
 
     def judge(*args: Any) -> Any:
         monkeypatch.setattr("training.services.decisions.policy_judge", policy_judge)
@@ -331,7 +314,7 @@ def test_a_late_decision_does_not_decide_a_round_taken_up_again(
 
 def test_a_replaced_run_that_finishes_late_is_history(alice: User, inline: None) -> None:
     project, _ = world(alice)
-    round = at_step(project, "policy")
+    round = until(round_start(project=project), "policy")
     old = Run.objects.get(round=round, step="reward_model")
     Checkpoint.objects.filter(run=old).delete()
     Run.objects.filter(pk=old.pk).update(status=RunStatus.QUEUED, finished_at=None)
