@@ -10,6 +10,7 @@ from training.services.base_model import Report
 from training.services.doorbell import doorbell_silenced
 from training.services.rounds import round_advance
 from training.services.run_execution import run_execute
+from training.services.runs import IN_PAUSED_ROUND
 
 POLL_SECONDS = 0.5
 
@@ -19,15 +20,15 @@ def rounds_work(
 ) -> None:
     """Works until no round of the project runs and none of its runs waits.
 
-    A run that a worker elsewhere holds is waited for.
+    A run that a worker elsewhere holds is waited for, a paused round is left alone.
     """
     with doorbell_silenced():
         while True:
             running = Round.objects.filter(project=project, status=RoundStatus.RUNNING)
             for round_id in running.values_list("pk", flat=True):
                 round_advance(round_id=round_id)
-            waiting = Run.objects.filter(project=project, status__in=RUN_WAITING).order_by("pk")
-            if (run := waiting.first()) is not None:
+            waiting = Run.objects.filter(project=project, status__in=RUN_WAITING)
+            if (run := waiting.exclude(IN_PAUSED_ROUND).order_by("pk").first()) is not None:
                 run_execute(run_id=run.pk, report=report_of(run))
             elif not running.exists():
                 return
