@@ -58,6 +58,7 @@ from training.services.ai_feedback import feedback_records, feedback_register, f
 from training.services.ai_labelers import ai_labeler_create, ai_labeler_update
 from training.services.base_model import base_checkpoint_get
 from training.services.run_execution import run_execute
+from training.services.run_folder import run_folder_prepare
 from training.services.runs import run_cancel, run_create
 from training.services.snapshots import HELD_OUT, TRAIN, prompt_split, snapshot_create
 
@@ -507,7 +508,14 @@ def test_revisions_wait_for_a_person(
     run = feedback_start(labeler=labeler, purpose="revise", actor=alice)
     assert run.method == "revise"
     assert run.prompt_ids == [p.pk for p in prompts if side(p, small) == TRAIN]
+    data = run_folder_prepare(run) / "data"
+    written = [json.loads(each) for each in (data / "prompts.jsonl").read_text().splitlines()]
+    assert [(each["prompt_id"], each["split"]) for each in written] == [
+        (pk, TRAIN) for pk in run.prompt_ids
+    ]
     version = Principle.objects.get().version
+    (principle,) = map(json.loads, (data / "principles.jsonl").read_text().splitlines())
+    assert principle == {"principle_id": version.pk, "text": "Be kind."}
     line = {"prompt_id": run.prompt_ids[0], "step": 0, "principle_id": version.pk}
     line |= {"initial": "no", "critique": "rude", "revision": "yes"}
     (tmp_path / "revisions.jsonl").write_text(json.dumps(line) + "\n")
