@@ -213,15 +213,30 @@ def test_a_double_click_rates_one_answer_and_not_the_next_unseen(
 ) -> None:
     first, second = thumbs_task_make(thumbs), thumbs_task_make(thumbs)
     page = open_page(bob, RATE)
-    page.wait_for_timeout(LOOK_MS)
-    page.get_by_role("button", name="Bad").click()
+    page.clock.install()
+    page.reload()
+    # From here on the page's time stands still.
+    page.clock.pause_at(timezone.now() + timedelta(hours=1))
+    bad = page.get_by_role("button", name="Bad")
+    bad.click()
     expect(page.locator("[data-answer]")).to_have_text(second.completions.get().text)
-    page.get_by_role("button", name="Bad").click()
-    page.wait_for_timeout(LOOK_MS)
+    expect(page.locator("[data-busy]")).to_have_count(0)
+    bad.click()
+    expect(bad).to_have_attribute("aria-pressed", "false")
     assert [thumb.task for thumb in Thumb.objects.all()] == [first]
+    page.clock.run_for(LOOK_MS)
+    bad.click()
+    idle(page)
+    assert [thumb.task for thumb in Thumb.objects.all()] == [first, second]
+
+
+def test_an_unread_answer_can_be_skipped(open_page: OpenPage, bob: User, thumbs: Project) -> None:
+    task = thumbs_task_make(thumbs)
+    page = open_page(bob, RATE)
     press(page, "s", "1", "Enter")
     idle(page)
-    assert Assignment.objects.get(task=second).status == "skipped"
+    assert Assignment.objects.get(task=task).status == "skipped"
+    assert not Thumb.objects.exists()
 
 
 def test_a_thumb_is_kept_while_the_server_is_away(

@@ -15,6 +15,7 @@ class Thumbs implements Judgement {
     [false, find<HTMLButtonElement>("[data-down]")],
   ]);
   #choice: boolean | null = null;
+  #busy = false;
   #openedAt = 0;
 
   constructor(session: Session) {
@@ -44,6 +45,7 @@ class Thumbs implements Judgement {
   }
 
   busy(busy: boolean): void {
+    this.#busy = busy;
     for (const button of this.#buttons.values()) {
       button.classList.toggle("busy", busy);
       button.setAttribute("aria-busy", String(busy));
@@ -64,7 +66,7 @@ class Thumbs implements Judgement {
 
   /** The draft outlives a server that is away or a lease that lapsed. */
   #choose(isUp: boolean): void {
-    if (performance.now() - this.#openedAt < TOO_SOON_MS) return;
+    if (this.#busy || performance.now() - this.#openedAt < TOO_SOON_MS) return;
     this.#choice = isUp;
     this.#draw();
     this.#session.changed({ is_up: isUp });
