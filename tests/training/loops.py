@@ -7,6 +7,7 @@ from unittest.mock import patch
 from django.contrib.auth.models import User
 
 from annotation.models import Project, Task
+from annotation.services.assignments import assignment_claim, assignment_submit
 from tests.training.people import demonstrations_make, prompts_make, rank_all
 from training.choices import RUN_WAITING, RoundStatus
 from training.models import Checkpoint, Deployment, Metric, Round, Run, Sample, Snapshot
@@ -47,6 +48,19 @@ def round_turn(project: Project) -> Round:
     rounds_work(project=project)
     round.refresh_from_db()
     return round
+
+
+def rank_for(project: Project, annotator: User, best: str, num: int) -> None:
+    """Ranks the next tasks with the answers of the checkpoint of that name before all others."""
+    for _ in range(num):
+        assignment = assignment_claim(project=project, annotator=annotator, kind="ranking")
+        assert assignment is not None
+        rows = Sample.objects.filter(completion__tasks=assignment.task)
+        names = dict(rows.values_list("completion", "checkpoint__name"))
+        order = [[pk] for pk in sorted(names, key=lambda pk: (names[pk] != best, pk))]
+        assignment_submit(
+            assignment_id=assignment.pk, annotator=annotator, payload={"order": order}
+        )
 
 
 def outcome(round: Round) -> dict[str, Any]:

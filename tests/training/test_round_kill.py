@@ -16,8 +16,7 @@ from django.utils import timezone
 from annotation.models import Project
 from tests.factories import labeler_make, project_make
 from tests.training.conftest import loop_make
-from tests.training.loops import due_make, outcome, round_turn, until
-from tests.training.people import rank_all
+from tests.training.loops import due_make, outcome, rank_for, round_turn, until
 from tests.training.test_kill import wait_for
 from training.choices import RUN_WAITING, RoundStatus, RunStatus
 from training.gates import policy_judge
@@ -152,7 +151,8 @@ def test_a_worker_killed_at_every_write_of_a_trial_changes_nothing(
     until(round, "sample")
     kills = relay(round)
     assert outcome(round) == outcome(expected)
-    assert rank_all(calm, bob) == rank_all(disturbed, ben) == 6
+    rank_for(calm, bob, "ppo-1", 6)
+    rank_for(disturbed, ben, "ppo-1", 6)
     rounds_work(project=calm)
     kills += relay(round)
     assert outcome(round) == outcome(expected)

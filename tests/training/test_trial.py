@@ -8,10 +8,10 @@ from django.test import Client
 from django.urls import reverse
 
 from annotation.models import Project, Task
-from annotation.services.assignments import assignment_claim, assignment_submit
+from annotation.services.assignments import assignment_claim
 from tests.factories import labeler_make, ranking_task_make
 from tests.training.conftest import loop_make
-from tests.training.loops import due_make, until
+from tests.training.loops import due_make, rank_for, until
 from training.choices import RoundStatus
 from training.models import Round, Sample
 from training.services.checkpoints import deployment_get
@@ -47,14 +47,7 @@ def writers(task: Task) -> dict[int, str]:
 
 def vote(round: Round, annotator: User, best: str, num: int) -> Round:
     """Prefers both answers of one policy in the next tasks, then lets the round see it."""
-    for _ in range(num):
-        assignment = assignment_claim(project=round.project, annotator=annotator, kind="ranking")
-        assert assignment is not None
-        names = writers(assignment.task)
-        order = [[pk] for pk in sorted(names, key=lambda pk: (names[pk] != best, pk))]
-        assignment_submit(
-            assignment_id=assignment.pk, annotator=annotator, payload={"order": order}
-        )
+    rank_for(round.project, annotator, best, num)
     round_advance(round_id=round.pk)
     round_advance(round_id=round.pk)
     round.refresh_from_db()
