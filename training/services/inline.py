@@ -18,7 +18,7 @@ POLL_SECONDS = 0.5
 def rounds_work(
     *, project: Project, report_of: Callable[[Run], Report | None] = lambda run: None
 ) -> None:
-    """Works until no round of the project runs and none of its runs waits.
+    """Works until no round of the project runs but those that wait for people, and no run waits.
 
     A run that a worker elsewhere holds is waited for, a paused round is left alone.
     """
@@ -30,7 +30,7 @@ def rounds_work(
             waiting = Run.objects.filter(project=project, status__in=RUN_WAITING)
             if (run := waiting.exclude(IN_PAUSED_ROUND).order_by("pk").first()) is not None:
                 run_execute(run_id=run.pk, report=report_of(run))
-            elif not running.exists():
+            elif not running.filter(waiting_for="").exists():
                 return
             else:
                 time.sleep(POLL_SECONDS)
