@@ -2,9 +2,11 @@
 
 import random
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
+from rest_framework.test import APIClient
 
 from annotation.models import AuditEvent, Project, Task
 from annotation.services.assignments import assignment_claim
@@ -249,3 +251,16 @@ def test_a_round_whose_policy_was_deployed_is_not_taken_up_again(due: Project, a
     with pytest.raises(RoundNotRetryable) as refusal:
         round_retry(round=round, step="policy")
     assert "start the next round" in refusal.value.message
+
+
+def test_asking_twice_over_the_api_takes_back_one(
+    due: Project, alice: User, bob: User, api: Callable[[User], APIClient]
+) -> None:
+    round_turn(due)
+    another_round(due, bob)
+    asked = {"reason": "It raves.", "checkpoint_id": deployment_get(due.pk).checkpoint_id}
+    path = f"/api/v1/projects/{due.slug}/rollback/"
+    assert api(alice).post(path, asked, format="json").status_code == 200
+    again = api(alice).post(path, asked, format="json")
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_to_roll_back")
+    assert in_use(due) == "ppo-1"

@@ -190,6 +190,11 @@ class NoteSerializer(serializers.Serializer):
 
 class RollbackSerializer(serializers.Serializer):
     reason = serializers.CharField(max_length=MAX_NOTE)
+    checkpoint_id = serializers.IntegerField(
+        required=False,
+        help_text="The policy to take back; refused when another is in use by now, so that asking "
+        "twice takes back one.",
+    )
 
 
 class DeploymentSerializer(serializers.Serializer):

@@ -148,6 +148,5 @@ class RollbackApi(ApiView):
     def post(self, request: Request, slug: str) -> Response:
         """Put the policy before the one in use back in its place (admins)."""
         project = self.project(slug, Role.ADMIN)
-        reason = self.input(RollbackSerializer)["reason"]
-        deployment_rollback(project=project, actor=self.user, reason=reason)
+        deployment_rollback(project=project, actor=self.user, **self.input(RollbackSerializer))
         return Response(DeploymentsSerializer(deployments_get(project)).data)
