@@ -66,6 +66,16 @@ def open_page(
     assert problems == []
 
 
+def violations(page: Page) -> list[str]:
+    """What axe-core finds wrong with the page as it is shown now."""
+    page.evaluate(Path(frontend.__path__[0], "node_modules/axe-core/axe.min.js").read_text())
+    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{found['id']}: {[node['html'][:160] for node in found['nodes'][:3]]}"
+        for found in result["violations"]
+    ]
+
+
 def session_cookie(user: User, url: str) -> dict[str, str]:
     client = Client()
     client.force_login(user)

@@ -236,7 +236,7 @@ def test_the_policy_in_use_is_rolled_back_with_a_reason(
     address = "/projects/project/rollback/"
     assert "say why" in admin.post(address, {"checkpoint": shown[1]}, follow=True).content.decode()
     stale = admin.post(address, {"checkpoint": "999", "reason": "Bad."}, follow=True)
-    assert "another policy is in use by now" in stale.content.decode()
+    assert "nothing_to_roll_back" in stale.content.decode()
     assert Deployment.objects.get(retired_at=None).checkpoint_id == int(shown[1])
     done = admin.post(address, {"checkpoint": shown[1], "reason": "It flatters."}, follow=True)
     assert "zz-policy-secret is in use again." in done.content.decode()
