@@ -14,6 +14,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import selectors
 import shlex
 import signal
@@ -59,7 +60,7 @@ def fork_server(folder: Path) -> Iterator[str]:
         yield launcher(path)
     finally:
         server.terminate()
-        server.wait()
+        server.communicate()
 
 
 def launcher(path: Path) -> str:
@@ -172,10 +173,10 @@ def _become(request: dict[str, Any], files: list[int]) -> None:
         os.environ.update(request["environment"])
         _, module, *arguments = request["arguments"]
         sys.argv = [module, *arguments]
-        importlib.import_module(f"{module}.__main__" if _is_package(module) else module)
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
         code = 0
     except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        code = _exit_code(leaving)
     except BaseException:
         sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
     finally:
@@ -184,8 +185,12 @@ def _become(request: dict[str, Any], files: list[int]) -> None:
         os._exit(code)
 
 
-def _is_package(module: str) -> bool:
-    return hasattr(importlib.import_module(module), "__path__")
+def _exit_code(leaving: SystemExit) -> int:
+    """As the interpreter would: a number is the code, any other thing is said, and the code 1."""
+    if leaving.code is None or isinstance(leaving.code, int):
+        return leaving.code or 0
+    print(leaving.code, file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

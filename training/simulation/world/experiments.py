@@ -24,8 +24,10 @@ from training.simulation.world.running import Results
 
 Seeds = Mapping[int, Result]
 
-STEPS = 60
+STEPS = 100
 """Of the policy in all, whatever the number of rounds: more rounds are not more training."""
+NUM_CANDIDATES = 15
+"""Checkpoints whose gold is measured, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def loop_plan(plan: Plan, num_rounds: int) -> Plan:
         plan,
         num_rounds=num_rounds,
         num_steps=STEPS // num_rounds,
-        num_candidates=max(2, 12 // num_rounds),
+        num_candidates=NUM_CANDIDATES // num_rounds,
         policy_start="previous",
     )
 
@@ -161,7 +163,7 @@ def overoptimization_experiment(base: Plan, labels: Sequence[int]) -> Experiment
             num_comparisons=number,
             num_rounds=1,
             num_steps=STEPS,
-            num_candidates=12,
+            num_candidates=NUM_CANDIDATES,
             test_reward_model=True,
             held_out_percent=50,
         )

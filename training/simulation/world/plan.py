@@ -90,7 +90,7 @@ def content_key(document: Any) -> str:
 
 # For a model of some ten thousand parameters. docs/log.md has what else was tried.
 POLICY: dict[str, Any] = {
-    "batch_size": 128,
+    "batch_size": 96,
     "completions_per_prompt": 4,
     "learning_rate": 1e-3,
     "kl_coefficient": 0.02,
@@ -98,9 +98,9 @@ POLICY: dict[str, Any] = {
     "save_every_steps": 1_000,
 }
 REWARD_MODEL: dict[str, Any] = {
-    "num_epochs": 6,
-    "learning_rate": 1e-3,
-    "batch_size": 16,
+    "num_epochs": 16,
+    "learning_rate": 2e-3,
+    "batch_size": 32,
     "gauge": "reference",
     "save_every_steps": 1_000,
 }

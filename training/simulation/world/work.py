@@ -154,7 +154,7 @@ def _settings_for_round(project: Project, plan: Plan, number: int) -> None:
         overrides={
             "rloo": policy | {"max_prompt_tokens": 32} | plan.policy,
             "reward_model": REWARD_MODEL | {"max_tokens": num_tokens} | plan.reward_model,
-            "evaluate": {"completions_per_prompt": 4, "batch_rows": 256},
+            "evaluate": {"completions_per_prompt": 2, "batch_rows": 256},
             "sample": {"batch_rows": 256},
         },
     )
