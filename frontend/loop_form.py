@@ -10,9 +10,8 @@ from django.forms import BoundField
 
 from annotation.models import Project
 from training.algorithms.configs import option_help
-from training.gates import Gates
+from training.gates import TITLES, Gates
 from training.models import LoopSettings
-from training.selectors.decisions import GATE_WORDS
 from training.services.configs import policy_method_list
 from training.services.paper_presets import PRESETS, Preset
 from training.strategies import strategy_list
@@ -118,7 +117,7 @@ class LoopSettingsForm(forms.ModelForm):
     def _gates_add(self, limits: Mapping[str, float | None]) -> None:
         helps = option_help(Gates)
         for gate in dataclasses.fields(Gates):
-            title = GATE_WORDS[gate.name].title
+            title = TITLES[gate.name]
             bound = "at least" if gate.name.startswith("min_") else "at most"
             self.fields[_number(gate.name)] = forms.FloatField(
                 required=False,

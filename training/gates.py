@@ -18,6 +18,18 @@ REWARD_MODEL_GATES = ("min_pair_accuracy",)
 
 Metrics = Mapping[str, float]
 
+# By field of Gates: what it looks at, in words.
+TITLES = {
+    "min_pair_accuracy": "Held-out pairs the reward model orders as people do",
+    "min_test_gain": "Gain over the reference, by the test reward model",
+    "min_gain_over_previous": "Gain over the policy in use, by the test reward model",
+    "max_gain_gap": "Gain that only its own reward model sees",
+    "max_kl": "KL to the reference",
+    "max_length_ratio": "Change of length",
+    "max_retention_rise": "Forgetting: loss on pretraining texts",
+    "min_win_rate": "Blind votes won against the policy in use",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Gates:
@@ -121,10 +133,13 @@ def decision_of(results: Sequence[GateResult]) -> tuple[Decision, str]:
         if sentences := [item.sentence for item in results if item.status == decision]:
             return decision, " ".join(sentences)
     measured = [item for item in results if item.status == PASSED]
-    unmeasured = [item.gate for item in results if item.status == UNMEASURED]
-    reason = f"All {len(measured)} gates that could be measured let it through."
+    unmeasured = [TITLES[item.gate] for item in results if item.status == UNMEASURED]
+    reason = {
+        0: "No gate could be measured.",
+        1: "The one gate that could be measured let it through.",
+    }.get(len(measured), f"All {len(measured)} gates that could be measured let it through.")
     if unmeasured:
-        reason += f" Not measured: {', '.join(unmeasured)}."
+        reason += f" Not measured: {'; '.join(unmeasured)}."
     return Decision.PROMOTE, reason
 
 

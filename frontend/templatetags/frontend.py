@@ -50,6 +50,12 @@ def judgement_words(counts: dict[str, int]) -> str:
 
 
 @register.filter
+def words(name: str) -> str:
+    """A name of the data as words: "held_out_percent" is "Held out percent", "ai" is "AI"."""
+    return "AI" if name == "ai" else name.replace("_", " ").capitalize()
+
+
+@register.filter
 def decimal(value: Any, digits: int = 2) -> str:
     """A number with so many digits, or a dash where there is none."""
     return f"{value:.{digits}f}" if _is_number(value) else NOTHING

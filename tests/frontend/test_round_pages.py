@@ -11,9 +11,9 @@ from annotation.models import Project
 from tests.factories import labeler_make
 from tests.frontend.loop_rows import STATES, LoopRows, decided_round_make
 from training.choices import RoundStep
-from training.gates import Gates
+from training.gates import TITLES, Gates
 from training.models import Deployment, Round, Run
-from training.selectors.decisions import GATE_WORDS
+from training.selectors.decisions import UNITS
 from training.selectors.overoptimization import round_overoptimization
 from training.selectors.rounds import Actions, round_summary
 from training.services.decisions import round_approve, round_reject
@@ -287,7 +287,7 @@ def test_gates_are_told_in_words_with_what_they_saw(
         ["9 nats", "at most 50 nats", "✓ Passed"],
         [f"2.31{TIMES}", f"at most 2.00{TIMES}", "! Hold"],
     ]
-    assert set(GATE_WORDS) == set(Gates.__dataclass_fields__), "every gate has a title"
+    assert set(TITLES) == set(UNITS) == set(Gates.__dataclass_fields__)
 
 
 def test_the_round_says_which_checkpoint_was_chosen_and_why(

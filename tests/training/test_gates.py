@@ -151,8 +151,9 @@ def test_what_was_not_measured_lets_through_and_is_named() -> None:
     decision, reason = decision_of(policy_judge(GAIN, Gates()))
     assert decision == "promote"
     assert reason == (
-        "All 1 gates that could be measured let it through. Not measured: min_gain_over_previous, "
-        "max_gain_gap, max_kl, max_length_ratio, max_retention_rise."
+        "The one gate that could be measured let it through. Not measured: Gain over the policy in "
+        "use, by the test reward model; Gain that only its own reward model sees; KL to the "
+        "reference; Change of length; Forgetting: loss on pretraining texts."
     )
 
 

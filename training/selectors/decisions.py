@@ -3,29 +3,22 @@
 from dataclasses import dataclass
 
 from training.choices import Decision, RoundStatus, WaitingFor
+from training.gates import TITLES
 from training.models import Round
 
 SHARE, REWARD, DEVIATIONS, NATS, RATIO = "share", "reward", "deviations", "nats", "ratio"
 
 
-@dataclass(frozen=True, slots=True)
-class GateWords:
-    title: str
-    unit: str
-
-
 # By field of training.gates.Gates; min_ and max_ tell on which side of its limit a value passes.
-GATE_WORDS = {
-    "min_pair_accuracy": GateWords("Held-out pairs the reward model orders as people do", SHARE),
-    "min_test_gain": GateWords("Gain over the reference, by the test reward model", REWARD),
-    "min_gain_over_previous": GateWords(
-        "Gain over the policy in use, by the test reward model", REWARD
-    ),
-    "max_gain_gap": GateWords("Gain that only its own reward model sees", DEVIATIONS),
-    "max_kl": GateWords("KL to the reference", NATS),
-    "max_length_ratio": GateWords("Change of length", RATIO),
-    "max_retention_rise": GateWords("Forgetting: loss on pretraining texts", NATS),
-    "min_win_rate": GateWords("Blind votes won against the policy in use", SHARE),
+UNITS = {
+    "min_pair_accuracy": SHARE,
+    "min_test_gain": REWARD,
+    "min_gain_over_previous": REWARD,
+    "max_gain_gap": DEVIATIONS,
+    "max_kl": NATS,
+    "max_length_ratio": RATIO,
+    "max_retention_rise": NATS,
+    "min_win_rate": SHARE,
 }
 
 
@@ -107,11 +100,10 @@ def _name(policy: str) -> str:
 
 
 def _gate_seen(record: dict) -> GateSeen:
-    words = GATE_WORDS.get(record["gate"], GateWords(record["gate"], REWARD))
     return GateSeen(
         gate=record["gate"],
-        title=words.title,
-        unit=words.unit,
+        title=TITLES[record["gate"]],
+        unit=UNITS[record["gate"]],
         is_minimum=record["gate"].startswith("min_"),
         status=record["status"],
         value=record["value"],
