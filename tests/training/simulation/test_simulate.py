@@ -154,7 +154,7 @@ def test_rounds_are_compared_at_equal_labels_and_equal_steps(worlds: list[Plan])
     said = StringIO()
     call_command("simulate", "rounds", seeds=[1, 2], labels=[500], stdout=said)
     totals = {plan.num_rounds: plan.num_rounds * plan.num_steps for plan in worlds}
-    assert totals == {1: 100, 5: 100}
+    assert totals == {1: 150, 5: 150}
     # .1 more for each of four more rounds, in both seeds
     assert "+0.40 ± 0.00" in said.getvalue()
     assert "2 of 2" in said.getvalue()

@@ -25,10 +25,10 @@ from training.simulation.world.running import worlds_run
 from training.terminal import ProgressBar
 
 EXPERIMENTS = {
-    "rounds": (rounds_experiment, [250, 500, 1000, 2000]),
+    "rounds": (rounds_experiment, [250, 500, 1000]),
     "overoptimization": (overoptimization_experiment, [250, 2000]),
-    "active": (active_experiment, [500, 1000]),
-    "overlap": (overlap_experiment, [500, 1000]),
+    "active": (active_experiment, [600]),
+    "overlap": (overlap_experiment, [1000]),
     "budget": (rounds_experiment, [250, 500, 1000, 2000]),
 }
 
@@ -49,6 +49,9 @@ class Command(BaseCommand):
         parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6])
         parser.add_argument("--jobs", type=int, default=2, help="worlds at a time")
         parser.add_argument("--labels", type=int, nargs="+", help="comparisons in all")
+        parser.add_argument(
+            "--offline-labels", type=int, nargs="+", help="of the loops of one round, if others"
+        )
         parser.add_argument("--output", type=Path, help="a .md file; charts go beside it")
         people = PopulationOptions()
         parser.add_argument("--people", type=int, default=people.num)
@@ -67,7 +70,12 @@ class Command(BaseCommand):
         began = time.monotonic()
         name = options["experiment"]
         make, labels = EXPERIMENTS[name]
-        experiment = make(self._base(options), options["labels"] or labels)
+        more = {}
+        if options["offline_labels"]:
+            if make is not rounds_experiment:
+                raise CommandError("--offline-labels is for the experiments rounds and budget.")
+            more = {"offline_labels": options["offline_labels"]}
+        experiment = make(self._base(options), options["labels"] or labels, **more)
         bar = ProgressBar(name)
         try:
             results = worlds_run(

@@ -24,7 +24,7 @@ from training.simulation.world.running import Results
 
 Seeds = Mapping[int, Result]
 
-STEPS = 100
+STEPS = 150
 """Of the policy in all, whatever the number of rounds: more rounds are not more training."""
 NUM_CANDIDATES = 15
 """Checkpoints whose gold is measured, likewise."""
@@ -46,6 +46,15 @@ class Experiment:
     page: Callable[[Results], Page]
 
 
+MAX_KL = 12.0
+"""Nats that the last round of any loop may go from the base model."""
+
+
+def kl_ramp(num_rounds: int) -> tuple[float, ...]:
+    """KL targets in equal steps up to MAX_KL: early rounds know little and should not go far."""
+    return tuple(MAX_KL * number / num_rounds for number in range(1, num_rounds + 1))
+
+
 def loop_plan(plan: Plan, num_rounds: int) -> Plan:
     """The plan with its steps and checkpoints dealt out over the rounds, each going on from the
     policy in use."""
@@ -55,6 +64,7 @@ def loop_plan(plan: Plan, num_rounds: int) -> Plan:
         num_steps=STEPS // num_rounds,
         num_candidates=NUM_CANDIDATES // num_rounds,
         policy_start="previous",
+        kl_targets=kl_ramp(num_rounds),
     )
 
 
@@ -166,6 +176,7 @@ def overoptimization_experiment(base: Plan, labels: Sequence[int]) -> Experiment
             num_candidates=NUM_CANDIDATES,
             test_reward_model=True,
             held_out_percent=50,
+            policy={"kl_coefficient": 0.0},
         )
         for number in labels
     }
@@ -237,7 +248,7 @@ def _chosen(result: Result) -> dict[str, Any]:
 
 
 def active_experiment(base: Plan, labels: Sequence[int]) -> Experiment:
-    language = LanguageOptions(num_easy_topics=1, num_hard_topics=3)
+    language = LanguageOptions(num_easy_topics=2, num_hard_topics=2)
     pools = {"mostly easy": 0.1, "even": None}
     arms = {
         f"{pool}, {strategy}, {number:,}": loop_plan(

@@ -23,7 +23,7 @@ NUM_NORMALIZING = 1_500
 
 @dataclass(frozen=True, slots=True)
 class GoldOptions:
-    moderation: float = 2.0
+    moderation: float = 3.0
     """m: how many of a liked word are best."""
     shared: float = 0.5
     """Share of the variance of an easy topic's weights that all easy topics have in common."""

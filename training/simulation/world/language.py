@@ -29,15 +29,15 @@ FRAME = ("asks", "about", "the")
 
 @dataclass(frozen=True, slots=True, eq=True)
 class LanguageOptions:
-    num_words: int = 16
+    num_words: int = 24
     num_easy_topics: int = 2
     num_hard_topics: int = 0
     min_words: int = 10
     """Answers have between min_words and max_words words, all lengths alike."""
     max_words: int = 14
-    spread: float = 0.8
+    spread: float = 0.5
     """Of the log-odds with which a word follows another, in every topic."""
-    topic_spread: float = 0.5
+    topic_spread: float = 0.3
     """Of a topic's own log-odds of words."""
     seed: int = 1
 

@@ -93,7 +93,8 @@ POLICY: dict[str, Any] = {
     "batch_size": 96,
     "completions_per_prompt": 4,
     "learning_rate": 1e-3,
-    "kl_coefficient": 0.02,
+    "kl_coefficient": 0.05,
+    "kl_horizon": 150,
     "max_score": None,
     "save_every_steps": 1_000,
 }
