@@ -178,7 +178,7 @@ def _become(request: dict[str, Any], files: list[int]) -> None:
     except SystemExit as leaving:
         code = _exit_code(leaving)
     except BaseException:
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        sys.excepthook(*sys.exc_info())
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -79,7 +79,7 @@ def report_svg(measured: Sequence[Measured]) -> str:
     return chart_svg(
         [Series(f"seed {seed}", _line(measured, seed)) for seed in _seeds(measured)],
         title="Mean hidden value of answers to held-out prompts, by round",
-        x_names={0: "SFT"} | {number: f"round {number}" for number in rounds},
+        x_names={0.0: "SFT"} | {float(number): f"round {number}" for number in rounds},
     )
 
 
