@@ -4,11 +4,24 @@ The environment says where that is; see installation.py.
 """
 
 import json
+import os
 import sys
+import threading
 import time
 from pathlib import Path
 
 import django
+
+
+def _parent_watch() -> None:
+    """Ends this process when stdin closes: the command that started it is gone."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
 
 
 def main(plan_path: Path, result_path: Path) -> None:
@@ -25,4 +38,5 @@ def main(plan_path: Path, result_path: Path) -> None:
 
 
 if __name__ == "__main__":
+    _parent_watch()
     main(Path(sys.argv[1]), Path(sys.argv[2]))

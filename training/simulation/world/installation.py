@@ -54,16 +54,18 @@ def world_process(plan: Plan, *, database: Path, base_model: Path, launcher: str
         plan_path.write_text(json.dumps(plan.as_json()))
         module = "training.simulation.world"
         with log.open("wb") as handle:
-            done = subprocess.run(
+            # Its stdin is our pipe: it ends when we do, however we end.
+            process = subprocess.Popen(
                 [sys.executable, "-m", module, str(plan_path), str(result_path)],
                 cwd=django_settings.BASE_DIR,
                 env=_environment(folder, launcher=launcher, base_model=base_model),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=handle,
                 stderr=handle,
-                check=False,
             )
-        if done.returncode != 0 or not result_path.exists():
+            with process:
+                process.wait()
+        if process.returncode != 0 or not result_path.exists():
             tail = log.read_text(errors="replace")[-TAIL_CHARACTERS:]
             raise WorldProcessFailed(f"World of seed {plan.seed}: {tail}")
         result: dict = json.loads(result_path.read_text())

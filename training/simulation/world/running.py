@@ -12,7 +12,11 @@ from django.conf import settings as django_settings
 from training.simulation.forking import fork_server
 from training.simulation.labelers import Report
 from training.simulation.world.base_model import base_model_ensure
-from training.simulation.world.installation import database_ensure, world_process
+from training.simulation.world.installation import (
+    WorldProcessFailed,
+    database_ensure,
+    world_process,
+)
 from training.simulation.world.plan import Plan
 
 Results = dict[str, dict[int, dict[str, Any]]]
@@ -32,7 +36,8 @@ def worlds_run(
 ) -> Results:
     """The result of every arm for every seed; those that are kept from before are not done again.
 
-    Seeds come one after the other, so that what is finished is paired. Raises WorldProcessFailed.
+    Seeds come one after the other, so that what is finished is paired. One world's failure does not
+    stop the others; raises WorldProcessFailed in the end.
     """
     cache = cache_folder()
     (cache / "results").mkdir(parents=True, exist_ok=True)
@@ -74,17 +79,26 @@ def _missing_run(
             ): key
             for key in missing
         }
+        failures: list[WorldProcessFailed] = []
         try:
             for done, future in enumerate(as_completed(waiting), start=1):
                 name, seed = waiting[future]
-                path = _path(cache, plans[name, seed])
-                temporary = path.with_suffix(".new")
-                temporary.write_text(json.dumps(future.result()))
-                temporary.rename(path)
+                try:
+                    _keep(_path(cache, plans[name, seed]), future.result())
+                except WorldProcessFailed as error:
+                    failures.append(error)
                 report(done, len(missing), f"worlds, last: {name}, seed {seed}")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+    if failures:
+        raise WorldProcessFailed(f"{len(failures)} of {len(missing)} worlds failed. {failures[0]}")
+
+
+def _keep(path: Path, result: dict[str, Any]) -> None:
+    temporary = path.with_suffix(".new")
+    temporary.write_text(json.dumps(result))
+    temporary.rename(path)
 
 
 def _path(cache: Path, plan: Plan) -> Path:
