@@ -135,6 +135,18 @@ def test_what_is_offered_is_what_the_service_does_not_refuse(
     assert works(SERVICES[action], item) == getattr(offered, action)
 
 
+@pytest.mark.parametrize("action", list(SERVICES))
+def test_a_trial_that_is_paused_is_not_decided(
+    action: str, alice: User, loop_rows: LoopRows
+) -> None:
+    item = decided_round_make(loop_rows, "votes", alice)
+    Round.objects.filter(pk=item.pk).update(status="paused")
+    item.refresh_from_db()
+    offered = getattr(round_summary(item).actions, action)
+    assert offered == (action in ("resume", "cancel"))
+    assert works(SERVICES[action], item) == offered
+
+
 @pytest.mark.parametrize("state", list(STATES))
 def test_a_round_is_taken_up_again_from_exactly_the_steps_offered(
     state: str, alice: User, loop_rows: LoopRows

@@ -109,7 +109,7 @@ def round_approve(*, round: Round, actor: User | None, note: str = "") -> Round:
 @transaction.atomic
 def round_reject(*, round: Round, actor: User | None, note: str = "") -> Round:
     """A person turns down a policy that waits for approval or votes. Raises RoundNotUndecided."""
-    if not _is_waiting(round) and round.waiting_for != WaitingFor.VOTES:
+    if round.status != RoundStatus.RUNNING or not round.waiting_for:
         raise _not_undecided(round)
     _decide(round, Decision.REJECT, _words("Rejected", actor, note), {}, actor)
     audit_record(actor=actor, verb="round:rejected", target=round, project=round.project, note=note)
