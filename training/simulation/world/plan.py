@@ -103,5 +103,6 @@ REWARD_MODEL: dict[str, Any] = {
     "learning_rate": 2e-3,
     "batch_size": 32,
     "gauge": "reference",
+    "min_train_rankings": 2,
     "save_every_steps": 1_000,
 }
