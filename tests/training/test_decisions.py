@@ -120,6 +120,18 @@ def test_a_policy_turned_down_by_a_person_reaches_nobody(due: Project, alice: Us
         round_approve(round=round, actor=alice)
 
 
+def test_of_two_people_who_decide_at_once_the_second_is_told(due: Project, alice: User) -> None:
+    LoopSettings.objects.update(approval="person")
+    round = until(round_start(project=due), waiting_for="approval")
+    # Both pages were opened while it waited.
+    seen_by_bob = Round.objects.get(pk=round.pk)
+    round_approve(round=round, actor=alice)
+    with pytest.raises(RoundNotUndecided, match="promoted"):
+        round_reject(round=seen_by_bob, actor=alice)
+    assert not AuditEvent.objects.filter(verb="round:rejected").exists()
+    assert Round.objects.get(pk=round.pk).decision == "promote"
+
+
 def test_what_the_gates_turn_down_needs_no_approval(
     due: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

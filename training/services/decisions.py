@@ -43,7 +43,8 @@ def reward_model_check(round: Round) -> bool:
     data = _gates_data(round, results)
     if decision == Decision.PROMOTE:
         return _seen(round, reason, data)
-    return _decide(round, decision, reason, data)
+    _decide(round, decision, reason, data)
+    return True
 
 
 def policy_check(round: Round) -> bool:
@@ -94,16 +95,11 @@ def round_approve(*, round: Round, actor: User | None, note: str = "") -> Round:
 
     Raises RoundNotUndecided.
     """
-    reason = _words("Approved", actor, note)
     if round.status == RoundStatus.SUCCEEDED and round.decision == Decision.HOLD:
         _reopen(round)
     elif not _is_waiting(round):
         raise _not_undecided(round)
-    _decide(round, Decision.PROMOTE, reason, {}, actor)
-    audit_record(actor=actor, verb="round:approved", target=round, project=round.project, note=note)
-    round_ring(round_id=round.pk)
-    round.refresh_from_db()
-    return round
+    return _decide_by(round, Decision.PROMOTE, "approved", actor, note)
 
 
 @transaction.atomic
@@ -111,8 +107,15 @@ def round_reject(*, round: Round, actor: User | None, note: str = "") -> Round:
     """A person turns down a policy that waits for approval or votes. Raises RoundNotUndecided."""
     if round.status != RoundStatus.RUNNING or not round.waiting_for:
         raise _not_undecided(round)
-    _decide(round, Decision.REJECT, _words("Rejected", actor, note), {}, actor)
-    audit_record(actor=actor, verb="round:rejected", target=round, project=round.project, note=note)
+    return _decide_by(round, Decision.REJECT, "rejected", actor, note)
+
+
+def _decide_by(round: Round, decision: Decision, word: str, actor: User | None, note: str) -> Round:
+    """A person's word; raises RoundNotUndecided when somebody else's came first."""
+    if not _decide(round, decision, _words(word.capitalize(), actor, note), {}, actor):
+        round.refresh_from_db()
+        raise _not_undecided(round)
+    audit_record(actor=actor, verb=f"round:{word}", target=round, project=round.project, note=note)
     round_ring(round_id=round.pk)
     round.refresh_from_db()
     return round
@@ -129,13 +132,14 @@ def _conclude(
             decision_data={**round.decision_data, **data},
         )
         return False
-    return _decide(round, decision, reason, data)
+    _decide(round, decision, reason, data)
+    return True
 
 
 def _decide(
     round: Round, decision: Decision, reason: str, data: dict[str, Any], actor: User | None = None
 ) -> bool:
-    """Stores the decision once; the first one counts."""
+    """Stores the decision once; False when another one was first."""
     with transaction.atomic():
         changed = _open(round).update(
             decision=decision,
@@ -153,7 +157,7 @@ def _decide(
             if decision != Decision.PROMOTE:
                 # A trial's tasks show a policy that will not be deployed.
                 _trial_withdraw(round)
-    return True
+    return bool(changed)
 
 
 def _trial_withdraw(round: Round) -> None:
