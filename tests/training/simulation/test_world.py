@@ -133,7 +133,7 @@ def test_rounds_share_the_rankings_of_the_labels_out() -> None:
 
 
 def test_a_plan_reads_back_and_its_key_follows_every_value() -> None:
-    plan = Plan(seed=3, kl_targets=(1.0, 2.0), policy={"learning_rate": 1e-3})
+    plan = Plan(seed=3, kl_coefficients=(0.1, 0.2), policy={"learning_rate": 1e-3})
     assert plan_read(plan.as_json()) == plan
     assert len({plan.key, plan.for_seed(4).key, Plan(seed=3).key}) == 3
 

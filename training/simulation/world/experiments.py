@@ -46,13 +46,8 @@ class Experiment:
     page: Callable[[Results], Page]
 
 
-MAX_KL = 12.0
-"""Nats that the last round of any loop may go from the base model."""
-
-
-def kl_ramp(num_rounds: int) -> tuple[float, ...]:
-    """KL targets in equal steps up to MAX_KL: early rounds know little and should not go far."""
-    return tuple(MAX_KL * number / num_rounds for number in range(1, num_rounds + 1))
+KL_COEFFICIENTS = (0.3, 0.15, 0.08, 0.04, 0.02)
+"""Of five rounds: early ones know little and should not go far. One round has the last of them."""
 
 
 def loop_plan(plan: Plan, num_rounds: int) -> Plan:
@@ -64,7 +59,7 @@ def loop_plan(plan: Plan, num_rounds: int) -> Plan:
         num_steps=STEPS // num_rounds,
         num_candidates=NUM_CANDIDATES // num_rounds,
         policy_start="previous",
-        kl_targets=kl_ramp(num_rounds),
+        kl_coefficients=KL_COEFFICIENTS[-num_rounds:],
     )
 
 

@@ -41,8 +41,8 @@ class Plan:
     """Checkpoints of each round whose gold value is measured."""
     num_measured: int = 240
     """Answers of each checkpoint on which gold is measured, to prompts the project never had."""
-    kl_targets: tuple[float, ...] = ()
-    """Of each round, nats; none: the coefficient stays."""
+    kl_coefficients: tuple[float, ...] = ()
+    """Of each round; none: that of POLICY."""
     policy: dict[str, Any] = field(default_factory=dict)
     """On top of POLICY."""
     reward_model: dict[str, Any] = field(default_factory=dict)
@@ -78,7 +78,7 @@ def plan_read(document: dict[str, Any]) -> Plan:
     values["language"] = LanguageOptions(**values["language"])
     values["gold"] = GoldOptions(**values["gold"])
     values["population"] = PopulationOptions(**values["population"])
-    values["kl_targets"] = tuple(values["kl_targets"])
+    values["kl_coefficients"] = tuple(values["kl_coefficients"])
     return Plan(**values)
 
 
@@ -93,8 +93,7 @@ POLICY: dict[str, Any] = {
     "batch_size": 96,
     "completions_per_prompt": 4,
     "learning_rate": 1e-3,
-    "kl_coefficient": 0.05,
-    "kl_horizon": 150,
+    "kl_coefficient": 0.02,
     "max_score": None,
     "save_every_steps": 1_000,
 }

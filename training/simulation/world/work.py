@@ -139,11 +139,11 @@ def _project_make(plan: Plan, pool: list[str]) -> Project:
 
 
 def _settings_for_round(project: Project, plan: Plan, number: int) -> None:
-    """Before round `number`: tasks for the labels to come after it, and its KL target."""
+    """Before round `number`: tasks for the labels to come after it, and its KL penalty."""
     coming = [*plan.rankings_by_round(), plan.overlap][number]
     policy = POLICY | {"num_steps": plan.num_steps, "num_candidates": plan.num_candidates}
-    if plan.kl_targets and number:
-        policy["kl_target"] = plan.kl_targets[number - 1]
+    if plan.kl_coefficients and number:
+        policy["kl_coefficient"] = plan.kl_coefficients[number - 1]
     num_tokens = 2 * plan.language.max_words + 16
     loop_settings_update(
         actor=None,
