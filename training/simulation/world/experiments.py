@@ -46,8 +46,10 @@ class Experiment:
     page: Callable[[Results], Page]
 
 
-KL_COEFFICIENTS = (0.3, 0.15, 0.08, 0.04, 0.02)
-"""Of five rounds: early ones know little and should not go far. One round has the last of them."""
+NUM_ROUNDS = 5
+KL_COEFFICIENTS = {1: (0.02,), NUM_ROUNDS: (0.3, 0.2, 0.12, 0.07, 0.04)}
+"""By the number of rounds: early ones know little and should not go far. Each arm has what it does
+best with."""
 
 
 def loop_plan(plan: Plan, num_rounds: int) -> Plan:
@@ -59,13 +61,11 @@ def loop_plan(plan: Plan, num_rounds: int) -> Plan:
         num_steps=STEPS // num_rounds,
         num_candidates=NUM_CANDIDATES // num_rounds,
         policy_start="previous",
-        kl_coefficients=KL_COEFFICIENTS[-num_rounds:],
+        kl_coefficients=KL_COEFFICIENTS[num_rounds],
     )
 
 
 # ---- five rounds against one
-
-NUM_ROUNDS = 5
 
 
 def rounds_experiment(
