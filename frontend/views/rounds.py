@@ -18,13 +18,8 @@ from training.selectors.access import round_get_for
 from training.selectors.overoptimization import round_overoptimization
 from training.selectors.rounds import RoundSummary, round_get
 from training.services.decisions import round_approve, round_reject
-from training.services.rounds import (
-    round_cancel,
-    round_pause,
-    round_resume,
-    round_retry,
-    round_start,
-)
+from training.services.round_control import round_cancel, round_pause, round_resume, round_retry
+from training.services.round_starting import round_start
 
 Act = Callable[[Round, UserRequest], Any]
 

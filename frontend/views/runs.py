@@ -15,7 +15,7 @@ from frontend.views.requests import UserRequest
 from training.choices import RUN_ACTIVE, RUN_STOPPED
 from training.models import Run
 from training.selectors.runs import run_curves, run_list
-from training.services.rounds import run_retry
+from training.services.round_control import run_retry
 from training.services.runs import run_cancel
 
 ACTIONS = {

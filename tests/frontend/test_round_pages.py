@@ -18,7 +18,7 @@ from training.selectors.overoptimization import round_overoptimization
 from training.selectors.rounds import Actions, round_summary
 from training.services.decisions import round_approve, round_reject
 from training.services.doorbell import doorbell_silenced
-from training.services.rounds import round_cancel, round_pause, round_resume, round_retry
+from training.services.round_control import round_cancel, round_pause, round_resume, round_retry
 
 DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
 ROUND = "/projects/project/rounds/2/"

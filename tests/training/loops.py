@@ -12,7 +12,8 @@ from tests.training.people import demonstrations_make, prompts_make, rank_all
 from training.choices import RUN_WAITING, RoundStatus
 from training.models import Checkpoint, Deployment, Metric, Round, Run, Sample, Snapshot
 from training.services.inline import rounds_work
-from training.services.rounds import round_advance, round_start
+from training.services.round_starting import round_start
+from training.services.rounds import round_advance
 from training.services.run_execution import run_execute
 from training.services.steps import STEPS
 

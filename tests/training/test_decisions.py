@@ -15,7 +15,8 @@ from training.models import Checkpoint, LoopSettings, Round, Run
 from training.services.checkpoints import deployment_get
 from training.services.decisions import round_approve, round_reject
 from training.services.inline import rounds_work
-from training.services.rounds import round_advance, round_start, rounds_tick
+from training.services.round_starting import round_start
+from training.services.rounds import round_advance, rounds_tick
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("silence")]
 TOO_FAR = {"evaluate": {"evaluate/kl_to_reference": 60.0}}

@@ -20,7 +20,8 @@ from training.models import Deployment, LoopSettings, Round, Run, Sample
 from training.services.checkpoints import deployment_get
 from training.services.deployments import deployment_rollback, policies_live
 from training.services.inline import rounds_work
-from training.services.rounds import round_retry, round_start
+from training.services.round_control import round_retry
+from training.services.round_starting import round_start
 from training.shares import roles_allocate
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("silence")]

@@ -15,15 +15,9 @@ from training.choices import RoundStatus, RunStatus
 from training.errors import RoundNotPaused, RoundNotRunning
 from training.models import LoopSettings, Round, Run
 from training.services.inline import rounds_work
-from training.services.rounds import (
-    round_advance,
-    round_cancel,
-    round_pause,
-    round_resume,
-    round_retry,
-    round_start,
-    rounds_tick,
-)
+from training.services.round_control import round_cancel, round_pause, round_resume, round_retry
+from training.services.round_starting import round_start
+from training.services.rounds import round_advance, rounds_tick
 from training.services.run_execution import run_execute
 from training.services.runs import run_claim, runs_recover
 

@@ -15,7 +15,8 @@ from training.models import Checkpoint, LoopSettings, Metric, Round, Run
 from training.services.checkpoints import deployment_get
 from training.services.inline import rounds_work
 from training.services.queueing import ranking_tasks_queue
-from training.services.rounds import round_cancel, round_retry, round_start
+from training.services.round_control import round_cancel, round_retry
+from training.services.round_starting import round_start
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("silence")]
 TOO_FAR = json.dumps({"evaluate": {"evaluate/kl_to_reference": 60.0}})

@@ -25,12 +25,9 @@ from training.services.checkpoints import deployment_get, round_policy_get
 from training.services.configs import run_config
 from training.services.doorbell import doorbell_silenced
 from training.services.inline import rounds_work
-from training.services.rounds import (
-    round_advance,
-    round_cancel,
-    round_retry,
-    round_start,
-)
+from training.services.round_control import round_cancel, round_retry
+from training.services.round_starting import round_start
+from training.services.rounds import round_advance
 from training.services.run_execution import run_execute
 from training.services.run_results import run_register
 from training.services.runs import run_claim, runs_recover

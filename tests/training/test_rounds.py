@@ -22,13 +22,9 @@ from training.errors import (
 from training.models import Checkpoint, Deployment, LoopSettings, Round, Run, Sample
 from training.selectors.loop import MANUAL_RANKINGS, loop_status
 from training.services.inline import rounds_work
-from training.services.rounds import (
-    round_advance,
-    round_cancel,
-    round_retry,
-    round_start,
-    rounds_tick,
-)
+from training.services.round_control import round_cancel, round_retry
+from training.services.round_starting import round_start
+from training.services.rounds import round_advance, rounds_tick
 from training.services.run_execution import run_execute
 from training.services.runs import run_claim
 

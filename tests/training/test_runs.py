@@ -12,7 +12,7 @@ from training.algorithms.methods import method_get
 from training.choices import RunStatus
 from training.errors import RunFinished, RunNotRetryable
 from training.models import LoopSettings, Run
-from training.services.rounds import run_retry
+from training.services.round_control import run_retry
 from training.services.runs import (
     MAX_ATTEMPTS,
     run_cancel,

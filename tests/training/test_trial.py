@@ -16,7 +16,8 @@ from training.choices import RoundStatus
 from training.models import Round, Sample
 from training.services.checkpoints import deployment_get
 from training.services.decisions import round_approve, round_reject
-from training.services.rounds import round_advance, round_start
+from training.services.round_starting import round_start
+from training.services.rounds import round_advance
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("silence")]
 NUM_TASKS = 12

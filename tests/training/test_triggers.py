@@ -19,7 +19,9 @@ from training.models import LoopSettings, Round, Run, Snapshot
 from training.selectors.loop import MANUAL_RANKINGS
 from training.services.doorbell import doorbell_silenced
 from training.services.inline import rounds_work
-from training.services.rounds import round_pause, round_start, rounds_tick
+from training.services.round_control import round_pause
+from training.services.round_starting import round_start
+from training.services.rounds import rounds_tick
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -24,13 +24,8 @@ from training.selectors.overoptimization import round_overoptimization
 from training.selectors.rounds import round_list, round_summary
 from training.services.decisions import round_approve, round_reject
 from training.services.deployments import deployment_rollback
-from training.services.rounds import (
-    round_cancel,
-    round_pause,
-    round_resume,
-    round_retry,
-    round_start,
-)
+from training.services.round_control import round_cancel, round_pause, round_resume, round_retry
+from training.services.round_starting import round_start
 
 
 class RoundApi(ApiView):

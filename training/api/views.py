@@ -26,7 +26,7 @@ from training.selectors.lineage import completion_get_origin
 from training.selectors.loop import loop_settings_get, loop_status
 from training.selectors.runs import run_curves, run_list
 from training.services.paper_presets import PRESETS, preset_apply
-from training.services.rounds import run_retry
+from training.services.round_control import run_retry
 from training.services.runs import run_cancel
 from training.services.settings import loop_settings_update
 

@@ -10,7 +10,7 @@ from annotation.services.exclusions import labeler_exclude
 from training.choices import Trigger
 from training.models import Round
 from training.selectors.lineage import labeler_lineage
-from training.services.rounds import round_start
+from training.services.round_starting import round_start
 
 
 @dataclass(frozen=True, slots=True)

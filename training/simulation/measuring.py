@@ -19,7 +19,8 @@ from training.selectors.rounds import Headline, round_get
 from training.services.base_model import Report, base_checkpoint_get
 from training.services.doorbell import doorbell_silenced
 from training.services.inline import rounds_work
-from training.services.rounds import round_retry, round_start
+from training.services.round_control import round_retry
+from training.services.round_starting import round_start
 from training.services.settings import loop_settings_update
 from training.simulation.labelers import labelers_ensure, simulate
 from training.simulation.preference import hidden_value

@@ -13,13 +13,8 @@ from training.selectors.loop import loop_status
 from training.selectors.rounds import round_summary
 from training.services.decisions import round_approve, round_reject
 from training.services.deployments import deployment_rollback
-from training.services.rounds import (
-    round_cancel,
-    round_pause,
-    round_resume,
-    round_retry,
-    round_start,
-)
+from training.services.round_control import round_cancel, round_pause, round_resume, round_retry
+from training.services.round_starting import round_start
 
 
 class Command(BaseCommand):

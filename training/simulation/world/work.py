@@ -14,7 +14,7 @@ from annotation.services.prompts import prompts_import
 from training.choices import RoundStatus, RoundStep, Trigger
 from training.models import Checkpoint, Round, Run
 from training.services.inline import rounds_work
-from training.services.rounds import round_start
+from training.services.round_starting import round_start
 from training.services.run_process import json_read, process_start, stderr_tail
 from training.services.settings import loop_settings_update
 from training.simulation.labelers import Report, agreement_measure
