@@ -25,8 +25,8 @@ from training.simulation.world.running import worlds_run
 from training.terminal import ProgressBar
 
 EXPERIMENTS = {
-    "rounds": (rounds_experiment, [250, 500, 1000]),
-    "overoptimization": (overoptimization_experiment, [250, 2000]),
+    "rounds": (rounds_experiment, [1000, 4000]),
+    "overoptimization": (overoptimization_experiment, [500]),
     "active": (active_experiment, [600]),
     "overlap": (overlap_experiment, [1000]),
     "budget": (rounds_experiment, [250, 500, 1000, 2000]),

@@ -171,7 +171,8 @@ def overoptimization_experiment(base: Plan, labels: Sequence[int]) -> Experiment
             num_candidates=NUM_CANDIDATES,
             test_reward_model=True,
             held_out_percent=50,
-            policy={"kl_coefficient": 0.0},
+            # Slowly and without a penalty, so that checkpoints lie close on the way out.
+            policy={"kl_coefficient": 0.0, "learning_rate": 2e-4},
         )
         for number in labels
     }
