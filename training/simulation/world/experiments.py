@@ -118,7 +118,8 @@ def rounds_page(offline: Mapping[int, Seeds], loop: Mapping[int, Seeds]) -> Page
             cells += ["", "", ""]
         lines.append(f"| {' | '.join(cells)} |")
     lines.append("")
-    for number in sorted(offline):
+    # Of the fewest labels of all there is nothing fewer to compare with.
+    for number in sorted(offline)[len(offline) > 1 :]:
         factor = label_factor(loop, (number, offline[number]), peak_gain)
         lines.append(f"- {_factor_sentence(number, factor)}")
     largest = max(set(offline) & set(loop))
