@@ -26,7 +26,10 @@ def page_markdown(
     seeds: Sequence[int],
     code: str,
 ) -> str:
-    pictures = "\n".join(f"![{_title(page, chart)}]({chart})" for chart in charts)
+    pictures = "\n".join(
+        f"![{_title(svg)}]({chart})"
+        for svg, chart in zip(page.charts.values(), charts, strict=True)
+    )
     return f"""# {experiment.title}
 
 {experiment.question}
@@ -55,7 +58,6 @@ def _setting(plan: Plan) -> str:
     )
 
 
-def _title(page: Page, chart: str) -> str:
-    svg = next(text for end, text in page.charts.items() if chart.endswith(f"{end}.svg"))
+def _title(svg: str) -> str:
     found = re.search("<title>(.*)</title>", svg)
-    return found.group(1) if found else chart
+    return found.group(1) if found else "Chart"
