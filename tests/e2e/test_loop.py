@@ -146,7 +146,7 @@ def test_labels_in_a_browser_become_the_policy_that_is_ranked_next(
     # An admin sees it all on the dashboard, and the policies' answers side by side.
     admin = sign_in(chromium, installation, "admin")
     admin.goto(f"{installation.url}/projects/demo/")
-    expect(admin.get_by_role("link", name="Round 2")).to_be_visible()
+    expect(admin.get_by_role("link", name="Round 2", exact=True)).to_be_visible()
     admin.goto(f"{installation.url}/projects/demo/answers/")
     expect(admin.get_by_role("columnheader")).not_to_have_count(0)
 
