@@ -108,9 +108,8 @@ def demonstration_tasks_trim(*, project: Project) -> int:
     if num_surplus <= 0:
         return 0
     unclaimed = existing.filter(claims=0, status=TaskStatus.OPEN).order_by("-pk")
-    newest = list(unclaimed.values_list("pk", flat=True)[:num_surplus])
     return tasks_withdraw(
-        tasks_queryset=Task.objects.filter(pk__in=newest),
+        tasks_queryset=unclaimed[:num_surplus],
         reason="The project's number of demonstrations was lowered.",
     )
 
@@ -122,8 +121,12 @@ def demonstration_tasks(project: Project) -> QuerySet[Task]:
 
 
 def tasks_withdraw(*, tasks_queryset: QuerySet[Task], reason: str) -> int:
-    """Takes the open tasks that nobody has claimed out of the queue; returns how many."""
-    return tasks_queryset.filter(status=TaskStatus.OPEN, claims=0).update(
+    """Takes the open tasks that nobody has claimed out of the queue; returns how many.
+
+    The queryset may join and slice: the condition is on the tasks' own rows, and so is the update.
+    """
+    found = list(tasks_queryset.values_list("pk", flat=True))
+    return Task.objects.filter(pk__in=found, status=TaskStatus.OPEN, claims=0).update(
         status=TaskStatus.WITHDRAWN, withdrawn_reason=reason[:200]
     )
 

@@ -30,6 +30,7 @@ from training.gates import (
 from training.models import Checkpoint, LoopSettings, Round, Run
 from training.selectors.runs import round_run_get
 from training.selectors.win_rates import policies_win_rate
+from training.services.checkpoints import round_checkpoint_get
 from training.services.deployments import tasks_of_checkpoint
 from training.services.doorbell import round_ring
 from training.services.settings import gates_resolve, round_settings
@@ -162,11 +163,11 @@ def _decide(
 
 def _trial_withdraw(round: Round) -> None:
     run = round_run_get(round, RoundStep.SAMPLE)
-    tasks = Task.objects.filter(completions__sample__run=run) if run else Task.objects.none()
-    tasks_withdraw(
-        tasks_queryset=Task.objects.filter(pk__in=list(tasks.values_list("pk", flat=True))),
-        reason="the policy on trial was not promoted",
-    )
+    if run is not None:
+        tasks_withdraw(
+            tasks_queryset=Task.objects.filter(completions__sample__run=run),
+            reason="the policy on trial was not promoted",
+        )
 
 
 def _seen(round: Round, reason: str, data: dict[str, Any]) -> bool:
@@ -225,9 +226,7 @@ def _chosen(round: Round) -> Checkpoint | None:
     parent = run.run_parents.select_related("checkpoint").filter(role=role).first() if run else None
     if parent is not None:
         return parent.checkpoint
-    return Checkpoint.objects.filter(
-        run__round=round, run__step=RoundStep.POLICY, run__superseded_at__isnull=True, step=None
-    ).first()
+    return round_checkpoint_get(round, RoundStep.POLICY)
 
 
 def _metrics(round: Round, step: str) -> dict[str, float]:

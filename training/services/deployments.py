@@ -74,10 +74,8 @@ def deployment_rollback(
         actor=actor, verb="deployment:rolled_back", target=deployed, project=project,
         reason=reason, checkpoint_from=current.checkpoint_id, checkpoint_to=target.pk,
     )  # fmt: skip
-    taken_back = tasks_of_checkpoint(current.checkpoint).values_list("pk", flat=True)
     tasks_withdraw(
-        tasks_queryset=Task.objects.filter(pk__in=list(taken_back)),
-        reason="its policy was taken back",
+        tasks_queryset=tasks_of_checkpoint(current.checkpoint), reason="its policy was taken back"
     )
     return deployed
 

@@ -169,7 +169,7 @@ def _restart(round: Round, step: str) -> None:
     replaced = Run.objects.filter(round=round, step__in=later, superseded_at__isnull=True)
     tasks = Task.objects.filter(completions__sample__run__in=replaced)
     tasks_withdraw(
-        tasks_queryset=Task.objects.filter(pk__in=list(tasks.values_list("pk", flat=True))),
+        tasks_queryset=tasks,
         reason="its round was taken up again from an earlier step",
     )
     replaced.update(superseded_at=timezone.now())
