@@ -22,10 +22,18 @@ def tokenizer_train(
         show_progress=False,
     )
     core.train_from_iterator(texts, trainer)
+    return chat_tokenizer(core, max_positions)
+
+
+def chat_tokenizer(
+    core: Tokenizer, max_positions: int, **special_tokens: str
+) -> PreTrainedTokenizerFast:
+    """The core with the markup's special tokens and chat template, and `special_tokens` besides."""
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=core,
         eos_token=END,
         pad_token=PAD,
+        **special_tokens,
         additional_special_tokens=list(ROLES.values()),
         model_max_length=max_positions,
         clean_up_tokenization_spaces=False,

@@ -26,7 +26,8 @@ from training.algorithms.kernel.collate import sequences_collate
 from training.algorithms.kernel.logprobs import completion_logprobs
 from training.algorithms.models.checkpoint_io import checkpoint_save
 from training.algorithms.pretrain.loop import weights_init
-from training.algorithms.pretrain.tokenizer import CHAT_TEMPLATE, END, PAD, ROLES, SPECIAL_TOKENS
+from training.algorithms.pretrain.markup import SPECIAL_TOKENS
+from training.algorithms.pretrain.tokenizer import chat_tokenizer
 
 UNKNOWN = "<|unknown|>"
 WARMUP_STEPS = 20
@@ -72,18 +73,7 @@ def words_tokenizer(vocabulary: Sequence[str], max_positions: int) -> PreTrained
     names = dict.fromkeys([*SPECIAL_TOKENS, UNKNOWN, *vocabulary])
     core = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, UNKNOWN))
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        eos_token=END,
-        pad_token=PAD,
-        unk_token=UNKNOWN,
-        additional_special_tokens=list(ROLES.values()),
-        model_max_length=max_positions,
-        clean_up_tokenization_spaces=False,
-        padding_side="left",
-    )
-    tokenizer.chat_template = CHAT_TEMPLATE
-    return tokenizer
+    return chat_tokenizer(core, max_positions, unk_token=UNKNOWN)
 
 
 def _model(config: WordsConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
