@@ -15,9 +15,17 @@ from annotation.models import (
     ApiToken,
     Assignment,
     AuditEvent,
+    Brief,
+    ComparisonDimension,
     Completion,
+    CompletionRating,
+    Consent,
+    Conversation,
     Demonstration,
+    EvidenceMark,
     Exclusion,
+    FlagSchema,
+    GuidelinesVersion,
     Membership,
     Principle,
     PrincipleVersion,
@@ -25,12 +33,15 @@ from annotation.models import (
     Prompt,
     Ranking,
     RankingItem,
+    Report,
     Task,
     TaskCompletion,
     Thumb,
+    Turn,
+    WrittenPrompt,
 )
-from annotation.services.assignments import assignments_withdraw
 from annotation.services.audit import audit_record
+from annotation.services.leases import assignments_withdraw
 from annotation.services.projects import kinds_check, project_create, project_update
 
 
@@ -86,6 +97,12 @@ class ReadOnlyInline(admin.TabularInline):
 
 
 class ProjectForm(forms.ModelForm):
+    def clean_targets(self) -> Any:
+        return self.cleaned_data["targets"] or {}
+
+    def clean_options(self) -> Any:
+        return self.cleaned_data["options"] or {}
+
     def clean_kinds(self) -> Any:
         kinds = self.cleaned_data["kinds"]
         try:
@@ -186,17 +203,25 @@ class RankingItemInline(ReadOnlyInline):
     model = RankingItem
 
 
+class ComparisonDimensionInline(ReadOnlyInline):
+    model = ComparisonDimension
+
+
+class CompletionRatingInline(ReadOnlyInline):
+    model = CompletionRating
+
+
 @admin.register(Ranking)
 class RankingAdmin(HistoryAdmin):
-    list_display = ("id", "task_id", "annotator", "seconds_spent", "created_at")
+    list_display = ("id", "task_id", "annotator", "created_at")
     list_filter = ("task__project",)
     list_select_related = ("annotator",)
-    inlines = [RankingItemInline]
+    inlines = [RankingItemInline, ComparisonDimensionInline, CompletionRatingInline]
 
 
 @admin.register(Thumb)
 class ThumbAdmin(HistoryAdmin):
-    list_display = ("id", "task_id", "annotator", "is_up", "seconds_spent", "created_at")
+    list_display = ("id", "task_id", "annotator", "is_up", "created_at")
     list_filter = ("is_up", "task__project")
     list_select_related = ("annotator",)
 
@@ -246,6 +271,66 @@ class AIRevisionAdmin(HistoryAdmin):
     list_display = ("id", "ai_labeler", "prompt_id", "status", "decided_by", "created_at")
     list_filter = ("status", "ai_labeler")
     list_select_related = ("ai_labeler", "decided_by")
+
+
+@admin.register(Brief)
+class BriefAdmin(HistoryAdmin):
+    list_display = ("project", "kind", "name", "version", "is_active", "created_at")
+    list_filter = ("kind", "project")
+    list_select_related = ("project",)
+
+
+@admin.register(GuidelinesVersion)
+class GuidelinesVersionAdmin(HistoryAdmin):
+    list_display = ("project", "number", "author", "created_at")
+    list_filter = ("project",)
+    list_select_related = ("project", "author")
+
+
+@admin.register(FlagSchema)
+class FlagSchemaAdmin(HistoryAdmin):
+    list_display = ("project", "version", "author", "created_at")
+    list_filter = ("project",)
+    list_select_related = ("project", "author")
+
+
+@admin.register(WrittenPrompt)
+class WrittenPromptAdmin(HistoryAdmin):
+    list_display = ("id", "prompt_id", "form", "annotator", "created_at")
+    list_filter = ("form", "prompt__project")
+    list_select_related = ("annotator",)
+
+
+@admin.register(EvidenceMark)
+class EvidenceMarkAdmin(HistoryAdmin):
+    list_display = ("id", "task_id", "annotator", "is_supported", "created_at")
+    list_filter = ("is_supported", "task__project")
+    list_select_related = ("annotator",)
+
+
+@admin.register(Conversation)
+class ConversationAdmin(HistoryAdmin):
+    list_display = ("id", "assignment_id", "annotator", "attack_success", "rule_verdict")
+    list_filter = ("assignment__task__project",)
+    list_select_related = ("annotator",)
+
+
+@admin.register(Report)
+class ReportAdmin(HistoryAdmin):
+    list_display = ("id", "project", "kind", "reporter", "created_at", "resolved_at")
+    list_filter = ("kind", "project")
+    list_select_related = ("project", "reporter")
+
+
+@admin.register(Consent)
+class ConsentAdmin(HistoryAdmin):
+    list_display = ("project", "user", "kind", "created_at", "withdrawn_at")
+    list_filter = ("project", "kind")
+    list_select_related = ("project", "user")
+
+
+for history in (ComparisonDimension, CompletionRating, Turn):
+    admin.site.register(history, HistoryAdmin)
 
 
 @admin.register(ApiToken)

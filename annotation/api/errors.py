@@ -30,7 +30,16 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
 
 
 def error_body(code: str, message: str, extra: dict[str, Any]) -> dict[str, Any]:
-    return {"code": code, "message": message, "extra": extra}
+    return {"code": code, "message": _sendable(message), "extra": _sendable(extra)}
+
+
+def _sendable(value: Any) -> Any:
+    """A refusal may repeat half a surrogate pair from the request; UTF-8 has no such thing."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_sendable(key): _sendable(part) for key, part in value.items()}
+    return [_sendable(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _code(exc: Exception, detail: Any) -> str:

@@ -3,17 +3,24 @@ from typing import Any
 from django.contrib.auth.models import User
 from rest_framework import serializers
 
-from annotation.choices import AssignmentStatus, RevisionStatus, Role
-from annotation.judgements.records import MessageSerializer, ShownCompletionSerializer
+from annotation.choices import AssignmentStatus, BriefKind, RevisionStatus, Role
+from annotation.judgements.records import (
+    MessageSerializer,
+    ShownCompletionSerializer,
+    SourceSerializer,
+)
 from annotation.models import AIRevision, ApiToken, Membership, Principle, Project, Prompt
 from annotation.models.ai import MAX_PRINCIPLE_CHARACTERS
 from annotation.models.project import MAX_COMPLETIONS, MIN_COMPLETIONS
+from annotation.validation import MAX_INTEGER
 
 USERNAME_CHARACTERS = 150
 
 
 class ProjectSerializer(serializers.ModelSerializer):
     kinds = serializers.ListField(child=serializers.CharField())
+    targets = serializers.DictField(child=serializers.IntegerField())
+    options = serializers.DictField(child=serializers.DictField())
 
     class Meta:
         model = Project
@@ -27,6 +34,9 @@ class ProjectSerializer(serializers.ModelSerializer):
             "completions_per_task",
             "kinds",
             "demonstrations_target",
+            "targets",
+            "options",
+            "undo_minutes",
             "is_active",
             "created_at",
         )
@@ -50,6 +60,17 @@ class ProjectUpdateSerializer(serializers.Serializer):
     demonstrations_target = serializers.IntegerField(
         min_value=0, max_value=1_000_000, required=False
     )
+    targets = serializers.DictField(
+        child=serializers.IntegerField(min_value=0, max_value=1_000_000),
+        required=False,
+        help_text="Of each kind that starts from nothing or a brief: how many tasks are wanted.",
+    )
+    options = serializers.DictField(
+        child=serializers.DictField(),
+        required=False,
+        help_text="Of each kind: what differs from its defaults. docs/judgements.md lists them.",
+    )
+    undo_minutes = serializers.IntegerField(min_value=0, max_value=24 * 60, required=False)
     is_active = serializers.BooleanField(required=False)
 
 
@@ -134,6 +155,13 @@ class ClaimSerializer(serializers.Serializer):
         allow_null=True,
         help_text="A kind of judgement; left out, any that the project collects.",
     )
+    ahead_of = serializers.IntegerField(
+        min_value=1,
+        max_value=MAX_INTEGER,
+        required=False,
+        allow_null=True,
+        help_text="An assignment you hold: reserve the one to come after it.",
+    )
 
 
 class SkipSerializer(serializers.Serializer):
@@ -156,6 +184,19 @@ class AssignmentProjectSerializer(serializers.Serializer):
 
 class AssignmentPromptSerializer(serializers.Serializer):
     messages = MessageSerializer(many=True)
+    sources = SourceSerializer(many=True, help_text="Cited as [1], [2] and so on.")
+
+
+class AssignmentBriefSerializer(serializers.Serializer):
+    kind = serializers.ChoiceField(choices=BriefKind.choices)
+    name = serializers.CharField()
+    text = serializers.CharField()
+
+
+class GuidelinesSerializer(serializers.Serializer):
+    version = serializers.IntegerField(help_text="0: the project never had any.")
+    text = serializers.CharField(allow_blank=True)
+    latest = serializers.IntegerField(help_text="The newest version; higher: published since.")
 
 
 class AssignmentSerializer(serializers.Serializer):
@@ -165,9 +206,13 @@ class AssignmentSerializer(serializers.Serializer):
     kind = serializers.CharField()
     status = serializers.ChoiceField(choices=AssignmentStatus.choices)
     project = AssignmentProjectSerializer()
-    prompt = AssignmentPromptSerializer()
+    prompt = AssignmentPromptSerializer(allow_null=True, help_text="Null: the person begins.")
+    brief = AssignmentBriefSerializer(allow_null=True)
     completions = ShownCompletionSerializer(many=True, help_text="In the order to be shown.")
-    guidelines = serializers.CharField(allow_blank=True)
+    guidelines = GuidelinesSerializer(help_text="As they were when the task was taken.")
+    options = serializers.DictField(help_text="The project's choices for this kind.")
+    details = serializers.DictField(help_text="What only this kind's page needs.")
+    undo_seconds = serializers.IntegerField(help_text="How long a submit can be taken back.")
     draft = serializers.DictField(allow_null=True)
     lease_expires_at = serializers.DateTimeField()
 

@@ -1,6 +1,18 @@
 from django.urls import path
 
-from annotation.api.views import account, ai_feedback, assignments, judgements, projects, prompts
+from annotation.api.views import (
+    account,
+    ai_feedback,
+    assignments,
+    briefs,
+    consents,
+    flag_schemas,
+    judgements,
+    projects,
+    prompts,
+    reports,
+    statistics,
+)
 from annotation.judgements import kind_list
 
 app_name = "annotation-api"
@@ -33,6 +45,11 @@ urlpatterns = [
         name="principle",
     ),
     path(
+        "projects/<slug:slug>/flag-schemas/",
+        flag_schemas.FlagSchemaListApi.as_view(),
+        name="flag-schemas",
+    ),
+    path(
         "projects/<slug:slug>/revisions/",
         ai_feedback.RevisionListApi.as_view(),
         name="revisions",
@@ -46,6 +63,22 @@ urlpatterns = [
         "projects/<slug:slug>/revisions/<int:revision_id>/refuse/",
         ai_feedback.RevisionRefuseApi.as_view(),
         name="revision-refuse",
+    ),
+    path("projects/<slug:slug>/briefs/", briefs.BriefListApi.as_view(), name="briefs"),
+    path(
+        "projects/<slug:slug>/briefs/<int:brief_id>/",
+        briefs.BriefDetailApi.as_view(),
+        name="brief",
+    ),
+    path(
+        "projects/<slug:slug>/consents/<str:kind>/",
+        consents.ConsentApi.as_view(),
+        name="consent",
+    ),
+    path(
+        "projects/<slug:slug>/my-statistics/",
+        statistics.MyStatisticsApi.as_view(),
+        name="my-statistics",
     ),
     path(
         "projects/<slug:slug>/assignments/claim/",
@@ -68,9 +101,28 @@ urlpatterns = [
         name="assignment-skip",
     ),
     path(
+        "assignments/<int:assignment_id>/undo/",
+        assignments.AssignmentUndoApi.as_view(),
+        name="assignment-undo",
+    ),
+    path(
         "assignments/<int:assignment_id>/renew/",
         assignments.AssignmentRenewApi.as_view(),
         name="assignment-renew",
+    ),
+    path(
+        "assignments/<int:assignment_id>/reports/",
+        reports.ReportCreateApi.as_view(),
+        name="assignment-reports",
+    ),
+    path("projects/<slug:slug>/reports/", reports.ReportListApi.as_view(), name="reports"),
+    path(
+        "projects/<slug:slug>/reports/<int:report_id>/resolve/",
+        reports.ReportResolveApi.as_view(),
+        name="report-resolve",
+    ),
+    path(
+        "projects/<slug:slug>/guidelines/", reports.GuidelinesListApi.as_view(), name="guidelines"
     ),
     path(
         "assignments/<int:assignment_id>/draft/",

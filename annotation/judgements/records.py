@@ -1,5 +1,6 @@
 """Parts that several kinds' records share."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from rest_framework import serializers
@@ -17,10 +18,30 @@ class ShownCompletionSerializer(serializers.Serializer):
     text = serializers.CharField(allow_blank=True)
 
 
-class SecondsSpentField(serializers.FloatField):
-    """Seconds of attention that a judgement took, or null; may be left out."""
+class SourceSerializer(serializers.Serializer):
+    title = serializers.CharField()
+    text = serializers.CharField()
+    url = serializers.CharField(allow_blank=True, required=False)
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(
-            required=False, allow_null=True, min_value=0, max_value=MAX_SECONDS, **options
-        )
+
+def edit_examples(
+    prompt: list[dict[str, str]], edited: dict[str, Any], original: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """An edit beats the original; handed in as it came, neither is better than the other.
+
+    Both are ``{"id", "text"}``, and the edit has no outer white space.
+    """
+    if original["text"].strip() != edited["text"]:
+        yield "rankings", {"prompt": prompt, "completions": [edited, original], "ranks": [1, 2]}
+
+
+class EffortSerializer(serializers.Serializer):
+    """What every kind's payload may say besides the judgement itself."""
+
+    seconds_spent = serializers.FloatField(
+        required=False,
+        allow_null=True,
+        min_value=0,
+        max_value=MAX_SECONDS,
+        help_text="Seconds of attention the judgement took, without idle time.",
+    )

@@ -1,17 +1,15 @@
 """A person approves or disapproves of one completion: thumb up or thumb down."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from annotation.judgements.base import JudgementKind
-from annotation.judgements.records import (
-    MessageSerializer,
-    SecondsSpentField,
-    ShownCompletionSerializer,
-)
+from annotation.judgements.base import JudgementKind, Supply
+from annotation.judgements.records import MessageSerializer, ShownCompletionSerializer
 from annotation.models import Assignment, Project, Thumb
 from annotation.services.saving import save_new
 from annotation.validation import serializer_validate
@@ -21,7 +19,6 @@ class ThumbInputSerializer(serializers.Serializer):
     is_up = serializers.BooleanField(
         required=True, help_text="True: a good answer; false: a bad one."
     )
-    seconds_spent = SecondsSpentField()
 
 
 class ThumbRecordSerializer(serializers.Serializer):
@@ -36,13 +33,15 @@ class ThumbRecordSerializer(serializers.Serializer):
 
 class ThumbsKind(JudgementKind):
     name = "thumbs"
-    title = "Thumb up or down"
-    verb = "Rate"
+    title = _("Thumb up or down")
+    invitation = _("Rate the next answer")
     plural = "thumbs"
     model = Thumb
     input_serializer = ThumbInputSerializer
     record_serializer = ThumbRecordSerializer
-    training_stream = "ratings"
+    training_streams = frozenset({"ratings"})
+    counted_stream = "ratings"
+    supply = Supply.ANSWER
 
     def num_completions(self, project: Project) -> int:
         return 1
@@ -54,11 +53,10 @@ class ThumbsKind(JudgementKind):
             Thumb(
                 assignment=assignment,
                 task=assignment.task,
-                prompt=assignment.task.prompt,
+                prompt=assignment.task.the_prompt,
                 annotator=annotator,
                 completion_id=completion_id,
                 is_up=data["is_up"],
-                seconds_spent=data.get("seconds_spent"),
             )
         )
 
@@ -79,6 +77,9 @@ class ThumbsKind(JudgementKind):
             "annotator": judgement.annotator_id,
             "created_at": judgement.created_at.isoformat(),
         }
+
+    def training_records(self, record: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield "ratings", {name: record[name] for name in ("prompt", "completion", "is_up")}
 
 
 KIND = ThumbsKind()

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from annotation.choices import AssignmentStatus
 from annotation.models.base import CreatedModel, choices_check
+from annotation.models.guidelines import GuidelinesVersion
 from annotation.models.task import Task
 
 
@@ -27,8 +28,23 @@ class Assignment(CreatedModel):
     finished_at = models.DateTimeField(null=True, blank=True)
     skip_reason = models.CharField(max_length=2_000, blank=True)
     draft = models.JSONField(null=True, blank=True)
-    guidelines_hash = models.CharField(
-        max_length=64, help_text="SHA-256 of the guidelines that were in force at the claim."
+    guidelines = models.ForeignKey(
+        GuidelinesVersion,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="assignments",
+        help_text="The version that was in force when the task was taken; empty: there was none.",
+    )
+    seconds_spent = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="Seconds of attention the judgement took, idle time left out.",
+    )
+    frozen_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Since when training holds the judgement, so that it cannot be taken back.",
     )
 
     class Meta:
@@ -39,6 +55,10 @@ class Assignment(CreatedModel):
                 condition=models.Q(status=AssignmentStatus.ACTIVE, finished_at__isnull=True)
                 | (~models.Q(status=AssignmentStatus.ACTIVE) & models.Q(finished_at__isnull=False)),
                 name="assignment_finished_iff_not_active",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(seconds_spent__isnull=True) | models.Q(seconds_spent__gte=0),
+                name="assignment_seconds_not_negative",
             ),
             choices_check("status", AssignmentStatus, "assignment_status_known"),
         ]

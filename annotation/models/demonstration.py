@@ -20,6 +20,14 @@ class Demonstration(CreatedModel):
     completion = models.OneToOneField(
         Completion, on_delete=models.PROTECT, related_name="demonstration"
     )
+    edited_from = models.ForeignKey(
+        Completion,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="edits",
+        help_text="The model's draft it started from: the edit is preferred over it.",
+    )
 
     class Meta:
         ordering = ["pk"]

@@ -45,6 +45,19 @@ class Project(CreatedModel):
         validators=[MaxValueValidator(1_000_000)],
         help_text="For how many prompts a person is asked to write the answer.",
     )
+    targets = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="Of each kind that starts from nothing or a brief: how many tasks are wanted.",
+    )
+    options = models.JSONField(
+        default=dict, blank=True, help_text="Of each kind: what differs from its defaults."
+    )
+    undo_minutes = models.PositiveIntegerField(
+        default=10,
+        validators=[MaxValueValidator(24 * 60)],
+        help_text="How long a labeler may take back a judgement; 0: never.",
+    )
     is_active = models.BooleanField(
         default=True, help_text="A paused project hands out no new work."
     )

@@ -8,10 +8,15 @@ from annotation.models.base import CreatedModel
 from annotation.models.completion import Completion
 from annotation.models.prompt import Prompt
 from annotation.models.task import Task
+from annotation.validation import MAX_REASON
 
 
 class Ranking(CreatedModel):
-    """One annotator's order over a task's completions, stored as given, never as pairs."""
+    """One annotator's order over a task's completions, stored as given, never as pairs.
+
+    Every kind that orders the answers to one prompt stores it here: a comparison is a ranking of
+    two with its strength, a rating a ranking whose completions also have a CompletionRating each.
+    """
 
     assignment = models.OneToOneField(Assignment, on_delete=models.PROTECT, related_name="ranking")
     task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="rankings")
@@ -19,14 +24,27 @@ class Ranking(CreatedModel):
     annotator = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="rankings"
     )
-    seconds_spent = models.FloatField(null=True, blank=True)
+    all_bad = models.BooleanField(
+        default=False, help_text="No answer is acceptable, the first one included."
+    )
+    strength = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="Of a comparison: steps from the middle of its scale, 1 is the weakest.",
+    )
+    levels = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Of a comparison: how many levels its scale had, 2 to 9."
+    )
+    reason = models.TextField(blank=True, max_length=MAX_REASON)
 
     class Meta:
         ordering = ["pk"]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(seconds_spent__isnull=True) | models.Q(seconds_spent__gte=0),
-                name="ranking_seconds_not_negative",
+                condition=models.Q(levels__isnull=True, strength__isnull=True)
+                | models.Q(levels__gte=2, levels__lte=9, strength__isnull=True)
+                | models.Q(levels__gte=2, levels__lte=9, strength__gte=1, strength__lte=4),
+                name="ranking_strength_on_scale",
             ),
         ]
         indexes = [models.Index(fields=["created_at"], name="ranking_created")]

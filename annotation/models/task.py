@@ -2,6 +2,7 @@ from django.db import models
 
 from annotation.choices import TaskStatus
 from annotation.models.base import CreatedModel, choices_check
+from annotation.models.brief import Brief
 from annotation.models.completion import Completion
 from annotation.models.project import Project
 from annotation.models.prompt import Prompt
@@ -16,7 +17,17 @@ class Task(CreatedModel):
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="tasks")
     kind = models.CharField(max_length=40)
-    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="tasks")
+    prompt = models.ForeignKey(
+        Prompt,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="tasks",
+        help_text="Empty where the person begins: a conversation, a prompt to be written.",
+    )
+    brief = models.ForeignKey(
+        Brief, on_delete=models.PROTECT, null=True, blank=True, related_name="tasks"
+    )
     completions = models.ManyToManyField(Completion, through="TaskCompletion", related_name="tasks")
     judgements_wanted = models.PositiveIntegerField(default=1)
     claims = models.PositiveIntegerField(default=0, editable=False)
@@ -54,6 +65,12 @@ class Task(CreatedModel):
 
     def __str__(self) -> str:
         return f"{self.kind} task {self.pk}"
+
+    @property
+    def the_prompt(self) -> Prompt:
+        """For kinds whose tasks always have one."""
+        assert self.prompt is not None, f"{self} has no prompt"
+        return self.prompt
 
 
 class TaskCompletion(CreatedModel):

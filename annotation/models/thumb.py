@@ -19,16 +19,9 @@ class Thumb(CreatedModel):
     )
     completion = models.ForeignKey(Completion, on_delete=models.PROTECT, related_name="thumbs")
     is_up = models.BooleanField(help_text="True: a good answer; false: a bad one.")
-    seconds_spent = models.FloatField(null=True, blank=True)
 
     class Meta:
         ordering = ["pk"]
-        constraints = [
-            models.CheckConstraint(
-                condition=models.Q(seconds_spent__isnull=True) | models.Q(seconds_spent__gte=0),
-                name="thumb_seconds_not_negative",
-            ),
-        ]
         indexes = [models.Index(fields=["created_at"], name="thumb_created")]
 
     def __str__(self) -> str:

@@ -1,12 +1,13 @@
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from annotation.choices import AssignmentStatus, TaskStatus
-from annotation.models import Assignment, Demonstration, Project, Prompt, Ranking, Task
+from annotation.judgements import kind_get
+from annotation.models import Assignment, Project, Prompt, Ranking, Task
 from annotation.selectors.exclusions import judgements_counted
 
 NUM_DAYS = 14
@@ -15,34 +16,31 @@ NUM_DAYS = 14
 def project_progress(project: Project) -> dict[str, Any]:
     """What has been collected so far, without the work of excluded people.
 
-    ``open_tasks`` maps each kind of the project to its open tasks; ``annotators`` counts the
-    people with at least one judgement; ``rankings_per_day`` is oldest first and ends today.
+    ``judgements`` and ``open_tasks`` map each kind of the project, and each that there is any of,
+    to a number; ``rankings`` are the judgements that order answers, of whatever kind;
+    ``annotators`` counts the people with at least one judgement; ``rankings_per_day`` is oldest
+    first and ends today.
     """
     submitted = judgements_counted(
         Assignment.objects.filter(task__project=project, status=AssignmentStatus.SUBMITTED), project
     )
+    judgements = _by_kind(project, submitted, "task__kind")
     return {
         "prompts": Prompt.objects.filter(project=project).count(),
-        "demonstrations": judgements_counted(
-            Demonstration.objects.filter(prompt__project=project), project
-        ).count(),
-        "rankings": judgements_counted(
-            Ranking.objects.filter(task__project=project), project
-        ).count(),
-        "open_tasks": _open_tasks(project),
+        "judgements": judgements,
+        "demonstrations": judgements.get("demonstration", 0),
+        "rankings": sum(num for kind, num in judgements.items() if kind_get(kind).is_preference),
+        "open_tasks": _by_kind(
+            project, Task.objects.filter(project=project, status=TaskStatus.OPEN), "kind"
+        ),
         "annotators": submitted.aggregate(num=Count("annotator", distinct=True))["num"],
         "rankings_per_day": _rankings_per_day(project, today=timezone.localdate()),
     }
 
 
-def _open_tasks(project: Project) -> dict[str, int]:
-    rows = (
-        Task.objects.filter(project=project, status=TaskStatus.OPEN)
-        .order_by()
-        .values_list("kind")
-        .annotate(num=Count("pk"))
-    )
-    return dict.fromkeys(project.kinds, 0) | dict(rows)
+def _by_kind(project: Project, rows: QuerySet[Any], field: str) -> dict[str, int]:
+    counts = rows.order_by().values_list(field).annotate(num=Count("pk"))
+    return dict.fromkeys(project.kinds, 0) | dict(counts)
 
 
 def _rankings_per_day(project: Project, *, today: date) -> list[dict[str, Any]]:

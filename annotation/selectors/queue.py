@@ -1,5 +1,6 @@
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import Count, Exists, OuterRef, Q
 
@@ -7,6 +8,7 @@ from annotation.choices import AssignmentStatus
 from annotation.judgements import kind_get
 from annotation.models import Assignment, Exclusion, Project, Task
 from annotation.selectors.access import Visitor, project_list
+from annotation.selectors.consents import WorkLimit, work_limits
 from annotation.selectors.tasks import HAS_FREE_SLOT
 
 
@@ -18,36 +20,44 @@ class WorkItem:
     kind: str
     num_open: int
     num_done_by_me: int
+    # Why a claim would be refused now: a warning to agree to first, or enough of it for today.
+    needs_consent: bool = False
+    capped_until: datetime | None = None
 
     @property
     def title(self) -> str:
-        return kind_get(self.kind).title
+        return str(kind_get(self.kind).title)
 
     @property
-    def verb(self) -> str:
-        return kind_get(self.kind).verb
+    def invitation(self) -> str:
+        return str(kind_get(self.kind).invitation)
 
 
 def work_list(*, user: Visitor) -> list[WorkItem]:
-    """An item for each project and kind, also where nothing is open now. Three queries.
+    """An item for each project and kind, also where nothing is open now.
 
-    ``num_open`` counts what a claim could return: free tasks and the ones the user holds; nothing
-    where their work does not count.
+    Three queries, and two more where a kind warns about its content. ``num_open`` counts what
+    there is to claim: free tasks and the ones the user holds; nothing where their work does not
+    count.
     """
     projects = list(project_list(user=user))
     if not projects:
         return []
     num_open = _count_open(user, projects)
     num_done = _count_done(user, projects)
+    limits = work_limits(user=user, projects=projects)
     return [
         WorkItem(
             project=project,
             kind=kind,
             num_open=num_open[project.pk, kind],
             num_done_by_me=num_done[project.pk, kind],
+            needs_consent=limit.needs_consent,
+            capped_until=limit.capped_until,
         )
         for project in projects
         for kind in project.kinds
+        for limit in [limits.get((project.pk, kind), WorkLimit())]
     ]
 
 

@@ -11,69 +11,69 @@ from django.db import transaction
 from django.utils import timezone
 
 from annotation.choices import AssignmentStatus
-from annotation.errors import Conflict
 from annotation.judgements import UnknownKind, kind_get
+from annotation.judgements.records import EffortSerializer
 from annotation.models import Assignment, Project
 from annotation.selectors.access import role_require
-from annotation.selectors.assignments import assignment_get
 from annotation.selectors.exclusions import exclusion_refusal
 from annotation.services.audit import audit_record
 from annotation.services.claims import claim_next, lease_renew
+from annotation.services.consents import kinds_allowed
+from annotation.services.leases import (
+    assignment_lock,
+    draft_keep,
+    lease_end,
+    lease_expired,
+    lease_holds,
+    settled_refuse,
+)
 from annotation.services.saving import save_changed
 from annotation.services.slots import slot_free, task_close_if_done, task_lock
-from annotation.validation import json_object_check, reason_check
-
-
-class AssignmentExpired(Conflict):
-    code = "assignment_expired"
-
-
-class AssignmentAlreadySubmitted(Conflict):
-    code = "assignment_already_submitted"
-
-
-class AssignmentNotActive(Conflict):
-    code = "assignment_not_active"
+from annotation.validation import json_object_check, reason_check, serializer_validate
 
 
 def assignment_claim(
-    *, project: Project, annotator: User, kind: str | None = None
+    *, project: Project, annotator: User, kind: str | None = None, ahead_of: int | None = None
 ) -> Assignment | None:
     """Reserves the next judgement for the annotator; None when there is nothing to do now.
 
     In this order: the annotator's own active assignment (its lease renewed), an expired one with
     a draft if its task still has a free slot, the oldest open task. A paused project gives only
-    the first. Raises NotFound for a non-member, LabelerExcluded for somebody whose work does not
-    count, UnknownKind for a kind the project does not use.
+    the first. ``ahead_of`` is the assignment they are still at: the one to come after it is
+    reserved, never more than one. Raises NotFound for a non-member, LabelerExcluded for somebody
+    whose work does not count, UnknownKind for a kind the project does not use, and of kinds that
+    warn about their content: ConsentNeeded, ExposureCapReached.
     """
     role_require(user=annotator, project=project)
     if refusal := exclusion_refusal(project, annotator):
         raise refusal
-    kinds = _kinds_asked(project, kind)
-    assignment = claim_next(project=project, annotator=annotator, kinds=kinds)
+    kinds = kinds_allowed(project, annotator, _kinds_asked(project, kind), asked=kind)
+    ahead = _own_active(annotator, ahead_of)
+    assignment = claim_next(project=project, annotator=annotator, kinds=kinds, ahead_of=ahead)
     # The periodic sweep may be late; nobody waits for it while a lapsed lease blocks a slot.
     if assignment is None and assignments_expire(project=project):
-        assignment = claim_next(project=project, annotator=annotator, kinds=kinds)
+        assignment = claim_next(project=project, annotator=annotator, kinds=kinds, ahead_of=ahead)
     return assignment
 
 
 def assignment_submit(*, assignment_id: int, annotator: User, payload: Any) -> Any:
-    """Stores the judgement and returns it (a Demonstration or Ranking).
+    """Stores the judgement and returns it: a row of the kind's model.
 
-    ``payload`` is the kind's, a JSON object, and is checked here.
+    ``payload`` is the kind's, a JSON object, and is checked here; ``seconds_spent`` in it belongs
+    to every kind. What was sent stays as the assignment's draft, for an undo.
     Raises NotFound, AssignmentAlreadySubmitted (``extra.judgement_id``), AssignmentNotActive, or
     what the kind refuses. On a lapsed lease: AssignmentExpired, for somebody whose work does not
     count: LabelerExcluded; both keep the payload as draft.
     """
     payload = json_object_check(payload, name="judgement")
     with transaction.atomic():
-        assignment = _lock_own(assignment_id, annotator)
-        _refuse_settled(assignment)
+        assignment = assignment_lock(assignment_id, annotator)
+        settled_refuse(assignment)
         refusal = exclusion_refusal(assignment.task.project, annotator)
-        if refusal is None and _lease_holds(assignment):
+        if refusal is None and lease_holds(assignment):
             return _judge(assignment, annotator, payload)
-        _keep_draft(assignment, payload)
-    raise refusal or _expired(assignment)
+        draft_keep(assignment, payload)
+    raise refusal or lease_expired(assignment)
 
 
 @transaction.atomic
@@ -83,8 +83,8 @@ def assignment_skip(*, assignment_id: int, annotator: User, reason: str) -> Assi
     Raises NotFound, AssignmentAlreadySubmitted, AssignmentNotActive, InvalidInput.
     """
     reason = reason_check(reason, of="a skip")
-    assignment = _lock_own(assignment_id, annotator)
-    _refuse_settled(assignment)
+    assignment = assignment_lock(assignment_id, annotator)
+    settled_refuse(assignment)
     held_slot = assignment.status == AssignmentStatus.ACTIVE
     save_changed(
         assignment,
@@ -108,10 +108,10 @@ def assignment_skip(*, assignment_id: int, annotator: User, reason: str) -> Assi
 @transaction.atomic
 def assignment_renew(*, assignment_id: int, annotator: User) -> Assignment:
     """Starts the lease anew. Raises as assignment_submit does, AssignmentExpired included."""
-    assignment = _lock_own(assignment_id, annotator)
-    _refuse_settled(assignment)
-    if not _lease_holds(assignment):
-        raise _expired(assignment)
+    assignment = assignment_lock(assignment_id, annotator)
+    settled_refuse(assignment)
+    if not lease_holds(assignment):
+        raise lease_expired(assignment)
     return lease_renew(assignment)
 
 
@@ -122,13 +122,13 @@ def assignment_save_draft(*, assignment_id: int, annotator: User, draft: Any) ->
     """
     draft = json_object_check(draft, name="draft")
     with transaction.atomic():
-        assignment = _lock_own(assignment_id, annotator)
-        _refuse_settled(assignment)
-        holds = _lease_holds(assignment)
-        _keep_draft(assignment, draft)
+        assignment = assignment_lock(assignment_id, annotator)
+        settled_refuse(assignment)
+        holds = lease_holds(assignment)
+        draft_keep(assignment, draft)
         if holds:
             return lease_renew(assignment)
-    raise _expired(assignment)
+    raise lease_expired(assignment)
 
 
 def assignments_expire(*, now: datetime | None = None, project: Project | None = None) -> int:
@@ -143,17 +143,28 @@ def assignments_expire(*, now: datetime | None = None, project: Project | None =
     return sum(_expire(assignment_id, task_id, now) for assignment_id, task_id in leases)
 
 
-@transaction.atomic
-def assignments_withdraw(*, project: Project, annotator: User) -> int:
-    """Takes back what the annotator holds in the project (they left it); drafts stay."""
-    active = Assignment.objects.filter(
-        task__project=project, annotator=annotator, status=AssignmentStatus.ACTIVE
+def judgements_freeze(*, project: Project) -> int:
+    """From now on training holds what was submitted so far: none of it can be taken back.
+
+    Returns how many assignments that is news for.
+    """
+    submitted = Assignment.objects.filter(
+        task__project=project, status=AssignmentStatus.SUBMITTED, frozen_at__isnull=True
     )
-    leases = list(active.order_by("task_id").values_list("pk", "task_id"))
-    return sum(
-        _end_lease(assignment_id, task_id, AssignmentStatus.WITHDRAWN)
-        for assignment_id, task_id in leases
+    found = submitted.values("pk")
+    return Assignment.objects.filter(
+        pk__in=found, status=AssignmentStatus.SUBMITTED, frozen_at__isnull=True
+    ).update(frozen_at=timezone.now())
+
+
+def _own_active(annotator: User, assignment_id: int | None) -> int | None:
+    """The id, if it is a task that the annotator holds; else there is nothing to be ahead of."""
+    if assignment_id is None:
+        return None
+    own = Assignment.objects.filter(
+        pk=assignment_id, annotator=annotator, status=AssignmentStatus.ACTIVE
     )
+    return assignment_id if own.exists() else None
 
 
 def _kinds_asked(project: Project, kind: str | None) -> list[str]:
@@ -170,12 +181,15 @@ def _kinds_asked(project: Project, kind: str | None) -> list[str]:
 
 def _judge(assignment: Assignment, annotator: User, payload: dict[str, Any]) -> Any:
     kind = kind_get(assignment.task.kind)
-    judgement = kind.submit(assignment, payload, annotator)
+    effort = serializer_validate(EffortSerializer, payload)
+    said = {name: value for name, value in payload.items() if name != "seconds_spent"}
+    judgement = kind.submit(assignment, said, annotator)
     save_changed(
         assignment,
         status=AssignmentStatus.SUBMITTED,
         finished_at=timezone.now(),
-        draft=None,
+        seconds_spent=effort.get("seconds_spent"),
+        draft=said,
     )
     task_close_if_done(assignment.task)
     audit_record(
@@ -188,62 +202,10 @@ def _judge(assignment: Assignment, annotator: User, payload: dict[str, Any]) -> 
     return judgement
 
 
-def _lock_own(assignment_id: int, annotator: User) -> Assignment:
-    """The annotator's own assignment as it is once its task is locked. Raises NotFound."""
-    task_lock(assignment_get(user=annotator, assignment_id=assignment_id).task_id)
-    return Assignment.objects.select_related("task__project", "task__prompt").get(pk=assignment_id)
-
-
-def _refuse_settled(assignment: Assignment) -> None:
-    """Only an active assignment, or one whose lease lapsed, can still be acted on."""
-    if assignment.status == AssignmentStatus.SUBMITTED:
-        judgement = kind_get(assignment.task.kind).judgement_get(assignment)
-        raise AssignmentAlreadySubmitted(
-            f"Assignment {assignment.pk} was submitted before, as {judgement}; nothing was stored "
-            "twice. Claim the next task.",
-            judgement_id=judgement.pk,
-        )
-    if assignment.status == AssignmentStatus.SKIPPED:
-        raise AssignmentNotActive(
-            f"You skipped assignment {assignment.pk} before. Claim the next task.",
-            status=assignment.status,
-        )
-
-
-def _lease_holds(assignment: Assignment) -> bool:
-    return assignment.status == AssignmentStatus.ACTIVE and not assignment.is_overdue()
-
-
-def _keep_draft(assignment: Assignment, draft: dict[str, Any]) -> None:
-    """Saves the draft, and ends the lease if it ran out."""
-    save_changed(assignment, draft=draft)
-    if assignment.status == AssignmentStatus.ACTIVE and assignment.is_overdue():
-        _end_lease(assignment.pk, assignment.task_id, AssignmentStatus.EXPIRED)
-
-
 @transaction.atomic
 def _expire(assignment_id: int, task_id: int, now: datetime) -> bool:
     task_lock(task_id)
     # A renewal may have come between the list and the lock.
     if not Assignment.objects.filter(pk=assignment_id, lease_expires_at__lte=now).exists():
         return False
-    return _end_lease(assignment_id, task_id, AssignmentStatus.EXPIRED)
-
-
-def _end_lease(assignment_id: int, task_id: int, status: AssignmentStatus) -> bool:
-    task_lock(task_id)
-    ended = Assignment.objects.filter(pk=assignment_id, status=AssignmentStatus.ACTIVE).update(
-        status=status, finished_at=timezone.now()
-    )
-    if ended:
-        slot_free(task_id)
-    return bool(ended)
-
-
-def _expired(assignment: Assignment) -> AssignmentExpired:
-    return AssignmentExpired(
-        f"You no longer hold assignment {assignment.pk}: its lease lasted until "
-        f"{assignment.lease_expires_at:%Y-%m-%d %H:%M} UTC. What you wrote is kept as a draft: "
-        "claim again to go on with it.",
-        lease_expires_at=assignment.lease_expires_at.isoformat(),
-    )
+    return lease_end(assignment_id, task_id, AssignmentStatus.EXPIRED)

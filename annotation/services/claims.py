@@ -1,6 +1,5 @@
 """How the next judgement is found and reserved; the public service is assignments.py."""
 
-import hashlib
 import random
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -13,6 +12,8 @@ from django.utils import timezone
 from annotation.choices import AssignmentStatus
 from annotation.judgements import kind_get
 from annotation.models import Assignment, Project, Task
+from annotation.selectors.assignments import ASSIGNMENT_PARTS
+from annotation.selectors.guidelines import guidelines_get
 from annotation.selectors.tasks import HAS_FREE_SLOT, tasks_claimable
 from annotation.services.audit import audit_record
 from annotation.services.saving import save_changed, save_new
@@ -22,8 +23,11 @@ CANDIDATES = 20
 
 
 @transaction.atomic
-def claim_next(*, project: Project, annotator: User, kinds: Collection[str]) -> Assignment | None:
-    if held := _held(project, annotator, kinds):
+def claim_next(
+    *, project: Project, annotator: User, kinds: Collection[str], ahead_of: int | None = None
+) -> Assignment | None:
+    """`ahead_of`: an assignment that the annotator holds and that is not meant."""
+    if held := _held(project, annotator, kinds, ahead_of):
         return held
     if not project.is_active:
         return None
@@ -52,15 +56,21 @@ def lease_renew(assignment: Assignment) -> Assignment:
         finished_at=None,
         claimed_at=now,
         lease_expires_at=_lease_end(project, now),
-        guidelines_hash=_guidelines_hash(project),
+        guidelines=guidelines_get(project),
     )
     _audit_claim(assignment)
     return assignment
 
 
-def _held(project: Project, annotator: User, kinds: Collection[str]) -> Assignment | None:
+def _held(
+    project: Project, annotator: User, kinds: Collection[str], ahead_of: int | None
+) -> Assignment | None:
     """The annotator's own active assignment, its lease renewed."""
-    active = _assignments(project, annotator, kinds).filter(status=AssignmentStatus.ACTIVE)
+    active = (
+        _assignments(project, annotator, kinds)
+        .filter(status=AssignmentStatus.ACTIVE)
+        .exclude(pk=ahead_of)
+    )
     lease_end = _lease_end(project, timezone.now())
     for assignment in active[:CANDIDATES]:
         # Conditional, because the sweep may be ending this very lease.
@@ -82,7 +92,7 @@ def _tasks_with_draft(project: Project, annotator: User, kinds: Collection[str])
 def _assignments(project: Project, annotator: User, kinds: Collection[str]) -> Any:
     return (
         Assignment.objects.filter(annotator=annotator, task__project=project, task__kind__in=kinds)
-        .select_related("task__project", "task__prompt")
+        .select_related(*ASSIGNMENT_PARTS)
         .order_by("pk")
     )
 
@@ -94,7 +104,7 @@ def _take(task_id: int, annotator: User) -> Assignment | None:
     # claims in two tabs at once.
     earlier = (
         Assignment.objects.filter(task_id=task_id, annotator=annotator)
-        .select_related("task__project", "task__prompt")
+        .select_related(*ASSIGNMENT_PARTS)
         .first()
     )
     if earlier is None:
@@ -106,7 +116,7 @@ def _take(task_id: int, annotator: User) -> Assignment | None:
 
 
 def _assign(task_id: int, annotator: User) -> Assignment:
-    task = Task.objects.select_related("project", "prompt").get(pk=task_id)
+    task = Task.objects.select_related("project", "prompt", "brief").get(pk=task_id)
     now = timezone.now()
     assignment = save_new(
         Assignment(
@@ -115,7 +125,7 @@ def _assign(task_id: int, annotator: User) -> Assignment:
             shown_order=kind_get(task.kind).shown_order(task, random.SystemRandom()),
             claimed_at=now,
             lease_expires_at=_lease_end(task.project, now),
-            guidelines_hash=_guidelines_hash(task.project),
+            guidelines=guidelines_get(task.project),
         )
     )
     _audit_claim(assignment)
@@ -124,10 +134,6 @@ def _assign(task_id: int, annotator: User) -> Assignment:
 
 def _lease_end(project: Project, now: datetime) -> datetime:
     return now + timedelta(minutes=project.lease_minutes)
-
-
-def _guidelines_hash(project: Project) -> str:
-    return hashlib.sha256(project.guidelines.encode()).hexdigest()
 
 
 def _audit_claim(assignment: Assignment) -> None:

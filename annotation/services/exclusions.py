@@ -7,8 +7,8 @@ from django.utils import timezone
 from annotation.errors import Conflict
 from annotation.models import Exclusion, Project
 from annotation.selectors.exclusions import exclusion_get, labeler_get
-from annotation.services.assignments import assignments_withdraw
 from annotation.services.audit import audit_record
+from annotation.services.leases import assignments_withdraw
 from annotation.services.saving import save_changed, save_new
 from annotation.validation import reason_check
 

@@ -2,16 +2,20 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from rest_framework.exceptions import ValidationError as RestValidationError
 
 from annotation.choices import Role
 from annotation.errors import Conflict, InvalidInput, NotFound
-from annotation.judgements import kind_get
+from annotation.judgements import kind_get, kind_list
+from annotation.judgements.base import Supply
 from annotation.models import Membership, Project
-from annotation.services.assignments import assignments_withdraw
 from annotation.services.audit import audit_record
+from annotation.services.guidelines import guidelines_publish
+from annotation.services.leases import assignments_withdraw
 from annotation.services.saving import save_changed, save_new
+from annotation.services.targets import target_tasks_settle
 from annotation.services.tasks import demonstration_tasks_ensure, demonstration_tasks_trim
-from annotation.validation import json_problem
+from annotation.validation import invalid_input, json_problem
 
 EDITABLE = frozenset(
     {
@@ -23,9 +27,15 @@ EDITABLE = frozenset(
         "completions_per_task",
         "kinds",
         "demonstrations_target",
+        "targets",
+        "options",
+        "undo_minutes",
         "is_active",
     }
 )
+
+
+MAX_TARGET = 1_000_000
 
 
 class SlugTaken(Conflict):
@@ -43,6 +53,8 @@ def project_create(*, actor: User | None, slug: str, name: str, **fields: Any) -
     if Project.objects.filter(slug=slug).exists():
         raise SlugTaken(f"There is already a project {slug!r}; choose another slug.", slug=slug)
     project = save_new(Project(slug=slug, name=name, **fields))
+    guidelines_publish(project=project, author=actor)
+    target_tasks_settle(project=project)
     if actor is not None:
         save_new(Membership(project=project, user=actor, role=Role.ADMIN))
     audit_record(actor=actor, verb="project:created", target=project, project=project, slug=slug)
@@ -56,12 +68,18 @@ def project_update(*, actor: User | None, project: Project, **fields: Any) -> Pr
     Tasks that exist keep their judgements_wanted and completions. Raises InvalidInput.
     """
     _fields_check(fields)
+    # Two changes at once: the second sees the first one's guidelines and tasks.
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     changed = save_changed(project, **fields)
     if not changed:
         return project
+    if "guidelines" in changed:
+        guidelines_publish(project=project, author=actor)
     if {"demonstrations_target", "kinds"} & set(changed):
         demonstration_tasks_trim(project=project)
         demonstration_tasks_ensure(project=project)
+    if {"targets", "kinds"} & set(changed):
+        target_tasks_settle(project=project)
     audit_record(
         actor=actor,
         verb="project:updated",
@@ -156,3 +174,37 @@ def _fields_check(fields: dict[str, Any]) -> None:
             raise InvalidInput(f"{name} {problem}.", fields={name: [problem]})
     if "kinds" in fields:
         kinds_check(fields["kinds"])
+    if "targets" in fields:
+        _targets_check(fields["targets"])
+    if "options" in fields:
+        _options_check(fields["options"])
+
+
+def _targets_check(targets: Any) -> None:
+    known = [kind.name for kind in kind_list() if kind.supply is Supply.TARGET]
+    for name, number in (targets if isinstance(targets, dict) else {"": None}).items():
+        if name not in known or type(number) is not int or not 0 <= number <= MAX_TARGET:
+            raise InvalidInput(
+                f"targets has {str(name)[:60]!r}: {str(number)[:60]}; a number of tasks up to "
+                f"{MAX_TARGET} for one of {', '.join(known)} is expected.",
+                fields={"targets": ["A number of tasks for each kind is expected."]},
+            )
+
+
+def _options_check(options: Any) -> None:
+    if not isinstance(options, dict):
+        raise InvalidInput("options is not an object of kinds.", fields={"options": []})
+    for name, chosen in options.items():
+        serializer = kind_get(name).options_serializer(data=chosen)
+        unknown = sorted(set(chosen) - set(serializer.fields)) if isinstance(chosen, dict) else []
+        if unknown:
+            raise InvalidInput(
+                f"The kind {name} has no option {', '.join(unknown)}; it has: "
+                f"{', '.join(serializer.fields) or 'none'}.",
+                fields={"options": [f"{name}: unknown option."]},
+            )
+        if not serializer.is_valid():
+            problem = invalid_input(RestValidationError(serializer.errors))
+            raise InvalidInput(
+                f"options of {name}: {problem.message}", fields={"options": [problem.message]}
+            )

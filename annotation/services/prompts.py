@@ -2,29 +2,50 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from annotation.errors import InvalidInput
-from annotation.models import Project, Prompt
+from annotation.choices import PromptSource, TaskStatus, UseCase
+from annotation.errors import Conflict, InvalidInput
+from annotation.evidence import messages_with_sources, sources_text
+from annotation.models import Project, Prompt, Task
 from annotation.services.audit import audit_record
-from annotation.services.tasks import demonstration_tasks_ensure
+from annotation.services.saving import save_new
+from annotation.services.tasks import demonstration_tasks, demonstration_tasks_ensure
 from annotation.validation import json_problem
 
 MAX_ERRORS = 100
 MAX_MESSAGES = 200
 MAX_CONTENT_CHARACTERS = 32_000
 MAX_EXTERNAL_ID_CHARACTERS = 200
+MAX_SOURCES = 20
+MAX_TITLE_CHARACTERS = 300
+MAX_URL_CHARACTERS = 2_000
 CHUNK = 500
 ROLES = ("system", "user", "assistant")
 
 
+SOURCE_LIMITS = {
+    "title": MAX_TITLE_CHARACTERS,
+    "text": MAX_CONTENT_CHARACTERS,
+    "url": MAX_URL_CHARACTERS,
+}
+KEYS = ("messages", "prompt", "external_id", "sources")
+
+
 class PromptLinesInvalid(InvalidInput):
     code = "prompt_lines_invalid"
+
+
+class PromptExists(Conflict):
+    """`extra`: prompt, the id of the one that is there."""
+
+    code = "prompt_exists"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +59,23 @@ def prompts_import(
 ) -> PromptImportResult:
     """Stores the prompts that the project does not have yet, then makes demonstration tasks.
 
-    A line is ``{"messages": [...]}`` or ``{"prompt": "text"}``, optionally with "external_id";
-    blank lines are passed over. Raises PromptLinesInvalid with ``extra.errors`` by line number
-    (from 1), and then stores nothing.
+    A line is ``{"messages": [...]}`` or ``{"prompt": "text"}``, optionally with "external_id" and
+    "sources" ``[{"title", "text", "url"}]`` that answers may cite; blank lines are passed over.
+    What was only a turn of a conversation so far becomes a prompt of its own, and counts as new.
+    Raises PromptLinesInvalid with ``extra.errors`` by line number (from 1), and then stores
+    nothing.
     """
     prompts = _parse(project, lines)
     with transaction.atomic():
         # Serializes imports into one project: no prompt can be stored twice in between. Not a
         # key lock, so that labelers' rows that point at the project need not wait.
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-        new = list(_without_known(project, prompts))
+        known = _known(project, prompts)
+        num_taken_up = _conversation_prompts_take_up(project, prompts, known)
+        new = list(_without_known(prompts, known))
         Prompt.objects.bulk_create(new, batch_size=CHUNK)
-        result = PromptImportResult(created=len(new), duplicates=len(prompts) - len(new))
+        created = len(new) + num_taken_up
+        result = PromptImportResult(created=created, duplicates=len(prompts) - created)
         demonstration_tasks_ensure(project=project)
         audit_record(
             actor=actor,
@@ -60,6 +86,51 @@ def prompts_import(
             duplicates=result.duplicates,
         )
     return result
+
+
+def prompt_write(
+    *, project: Project, author: User, messages: list[dict[str, str]], use_case: UseCase | str
+) -> Prompt:
+    """Stores a labeler's prompt, and gives it a demonstration task where these are wanted.
+
+    Needs a transaction. Raises PromptExists.
+    """
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    found = Prompt.objects.filter(project=project, content_hash=content_hash(messages)).first()
+    if found is not None:
+        raise PromptExists(
+            f"The project {project.slug} has this very prompt already. Write another one, or "
+            "change this one.",
+            prompt=found.pk,
+        )
+    prompt = save_new(
+        Prompt(
+            project=project,
+            messages=messages,
+            content_hash=content_hash(messages),
+            source=PromptSource.WRITTEN,
+            author=author,
+            use_case=use_case,
+        )
+    )
+    demonstration_tasks_ensure(project=project)
+    return prompt
+
+
+def prompt_unwrite(*, prompt: Prompt) -> None:
+    """Deletes the prompt, with the demonstration task that nobody has taken yet.
+
+    Needs a transaction. Raises ProtectedError where others work with it.
+    """
+    untouched = demonstration_tasks(prompt.project).filter(
+        prompt=prompt, claims=0, status=TaskStatus.OPEN, assignments=None
+    )
+    # Whoever claims it just now holds its lock: then it stays, and with it the prompt.
+    free = Task.objects.select_for_update(no_key=True, skip_locked=True).filter(
+        pk__in=list(untouched.values_list("pk", flat=True)), claims=0
+    )
+    Task.objects.filter(pk__in=[task.pk for task in free]).delete()
+    prompt.delete()
 
 
 def prompt_text_lines(text: str) -> list[str]:
@@ -105,18 +176,22 @@ def _parse_line(project: Project, line: str) -> Prompt:
         raise ValueError(f'is {_shape(record)}; an object like {{"prompt": "..."}} is expected')
     if problem := json_problem(record):
         raise ValueError(problem)
-    if unknown := sorted(set(record) - {"messages", "prompt", "external_id"}):
+    if unknown := sorted(set(record) - set(KEYS)):
         raise ValueError(
-            f"has the unknown key {unknown[0][:60]!r}; messages or prompt, and external_id are read"
+            f"has the unknown key {unknown[0][:60]!r}; messages or prompt, external_id and "
+            "sources are read"
         )
     if ("messages" in record) == ("prompt" in record):
         raise ValueError('needs either "messages" or "prompt"')
     messages = record.get("messages", [{"role": "user", "content": record.get("prompt")}])
+    sources = _sources_check(record.get("sources", []))
+    messages = messages_with_sources(_messages_check(messages), sources)
     return Prompt(
         project=project,
-        messages=_messages_check(messages),
+        messages=messages,
         content_hash=content_hash(messages),
         external_id=_external_id_check(record.get("external_id", "")),
+        sources=sources,
     )
 
 
@@ -147,6 +222,50 @@ def _content_check(content: Any, index: int) -> None:
         )
 
 
+def _sources_check(sources: Any) -> list[dict[str, str]]:
+    """With outer white space removed, and an url each, maybe empty."""
+    if not isinstance(sources, list) or len(sources) > MAX_SOURCES:
+        raise ValueError(f"sources must be a list of at most {MAX_SOURCES} sources")
+    checked = [_source_check(source, number) for number, source in enumerate(sources, start=1)]
+    if (size := len(sources_text(checked))) > MAX_CONTENT_CHARACTERS:
+        raise ValueError(
+            f"sources have {size} characters together; at most {MAX_CONTENT_CHARACTERS} are taken"
+        )
+    return checked
+
+
+def _source_check(source: Any, number: int) -> dict[str, str]:
+    if not isinstance(source, dict) or not {"title", "text"} <= set(source) <= set(SOURCE_LIMITS):
+        raise ValueError(f'source {number} must have "title" and "text", maybe "url", and no more')
+    checked = {}
+    for key, maximum in SOURCE_LIMITS.items():
+        value = source.get(key, "")
+        if not isinstance(value, str) or len(value) > maximum:
+            raise ValueError(
+                f"source {number} has {_shape(value)} as {key}; text of at most {maximum} "
+                "characters is expected"
+            )
+        checked[key] = value.strip()
+    if not checked["title"] or not checked["text"]:
+        raise ValueError(f"source {number} has an empty title or text")
+    _url_check(checked["url"], number)
+    return checked
+
+
+def _url_check(url: str, number: int) -> None:
+    """Nothing but the web: a page makes a link of it."""
+    try:
+        parts = urlsplit(url)
+        is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_web = False
+    if url and (not is_web or any(character.isspace() for character in url)):
+        raise ValueError(
+            f"source {number} has the url {url[:60]!r}; an address that begins with http:// or "
+            "https:// is expected"
+        )
+
+
 def _external_id_check(external_id: Any) -> str:
     if isinstance(external_id, int) and not isinstance(external_id, bool):
         external_id = str(external_id)
@@ -163,17 +282,41 @@ def _shape(value: Any) -> str:
     return "empty text" if value == "" else f"a {type(value).__name__}"
 
 
-def _without_known(project: Project, prompts: list[Prompt]) -> Iterator[Prompt]:
-    """The first of each text, unless the project already has it."""
+def _known(project: Project, prompts: list[Prompt]) -> dict[str, str]:
+    """Of those texts that the project has: the hash, and where its prompt came from."""
     hashes = list({prompt.content_hash for prompt in prompts})
-    known: set[str] = set()
+    known: dict[str, str] = {}
     for start in range(0, len(hashes), CHUNK):
-        known.update(
-            Prompt.objects.filter(
-                project=project, content_hash__in=hashes[start : start + CHUNK]
-            ).values_list("content_hash", flat=True)
+        found = Prompt.objects.filter(
+            project=project, content_hash__in=hashes[start : start + CHUNK]
         )
+        known.update(found.values_list("content_hash", "source"))
+    return known
+
+
+def _without_known(prompts: list[Prompt], known: Collection[str]) -> Iterator[Prompt]:
+    """The first of each text, unless the project already has it."""
+    seen = set(known)
     for prompt in prompts:
-        if prompt.content_hash not in known:
-            known.add(prompt.content_hash)
+        if prompt.content_hash not in seen:
+            seen.add(prompt.content_hash)
             yield prompt
+
+
+def _conversation_prompts_take_up(
+    project: Project, prompts: list[Prompt], known: dict[str, str]
+) -> int:
+    """Turns with an imported text are prompts of their own from now on; returns how many.
+
+    Their side of the split stays that of the conversation.
+    """
+    imported = {prompt.content_hash: prompt for prompt in reversed(prompts)}
+    turns = [text for text, source in known.items() if source == PromptSource.CONVERSATION]
+    for text in turns:
+        Prompt.objects.filter(project=project, content_hash=text).update(
+            source=PromptSource.IMPORTED,
+            is_active=True,
+            external_id=imported[text].external_id,
+            sources=imported[text].sources,
+        )
+    return len(turns)

@@ -5,13 +5,11 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from annotation.choices import TaskStatus
 from annotation.errors import InvalidInput
-from annotation.models import Completion, Project, Prompt, Task, TaskCompletion
-from annotation.models.project import MAX_COMPLETIONS, MIN_COMPLETIONS
+from annotation.judgements import kind_get
+from annotation.models import Brief, Completion, Project, Prompt, Task, TaskCompletion
 from annotation.services.saving import save_new
 
 DEMONSTRATION = "demonstration"
-RANKING = "ranking"
-THUMBS = "thumbs"
 
 
 class CompletionsInvalid(InvalidInput):
@@ -19,35 +17,13 @@ class CompletionsInvalid(InvalidInput):
 
 
 @transaction.atomic
-def ranking_task_create(
-    *,
-    project: Project,
-    prompt: Prompt,
-    completions: Sequence[Completion],
-    strategy: str,
-    strategy_score: float | None = None,
-    priority: int = 0,
-) -> Task:
-    """Queues 2 to 9 completions of the prompt for ranking. Raises CompletionsInvalid."""
-    return task_create(
-        project=project,
-        kind=RANKING,
-        prompt=prompt,
-        completions=completions,
-        judgements_wanted=project.judgements_per_task,
-        strategy=strategy,
-        strategy_score=strategy_score,
-        priority=priority,
-    )
-
-
-@transaction.atomic
 def task_create(
     *,
     project: Project,
     kind: str,
-    prompt: Prompt,
+    prompt: Prompt | None,
     completions: Sequence[Completion] = (),
+    brief: Brief | None = None,
     judgements_wanted: int = 1,
     strategy: str = "",
     strategy_score: float | None = None,
@@ -60,6 +36,7 @@ def task_create(
             project=project,
             kind=kind,
             prompt=prompt,
+            brief=brief,
             judgements_wanted=judgements_wanted,
             strategy=strategy,
             strategy_score=strategy_score,
@@ -132,19 +109,14 @@ def tasks_withdraw(*, tasks_queryset: QuerySet[Task], reason: str) -> int:
 
 
 def _completions_check(
-    project: Project, kind: str, prompt: Prompt, completions: Sequence[Completion]
+    project: Project, kind: str, prompt: Prompt | None, completions: Sequence[Completion]
 ) -> None:
     ids = [completion.pk for completion in completions]
-    if prompt.project_id != project.pk:
+    if prompt is not None and prompt.project_id != project.pk:
         raise CompletionsInvalid(f"Prompt {prompt.pk} is not of project {project.slug}.")
-    if kind == THUMBS and len(ids) != 1:
-        raise CompletionsInvalid(f"A thumbs task was given {len(ids)} completions; it takes one.")
-    if kind == RANKING and not MIN_COMPLETIONS <= len(ids) <= MAX_COMPLETIONS:
-        raise CompletionsInvalid(
-            f"A ranking task was given {len(ids)} completions; it takes {MIN_COMPLETIONS} to "
-            f"{MAX_COMPLETIONS}."
-        )
+    if problem := kind_get(kind).completions_problem(project, len(ids)):
+        raise CompletionsInvalid(f"A {kind} task was given {len(ids)} completions; {problem}.")
     if len(set(ids)) != len(ids):
         raise CompletionsInvalid(f"The completions {ids} repeat; each may be there once.")
-    if foreign := [c.pk for c in completions if c.prompt_id != prompt.pk]:
-        raise CompletionsInvalid(f"Completions {foreign} do not answer prompt {prompt.pk}.")
+    if foreign := [c.pk for c in completions if prompt is None or c.prompt_id != prompt.pk]:
+        raise CompletionsInvalid(f"Completions {foreign} do not answer the prompt {prompt}.")

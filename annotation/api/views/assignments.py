@@ -22,6 +22,7 @@ from annotation.services.assignments import (
     assignment_skip,
     assignment_submit,
 )
+from annotation.services.undo import assignment_undo
 
 JUDGEMENT_PAYLOAD = PolymorphicProxySerializer(
     component_name="JudgementPayload",
@@ -38,8 +39,9 @@ class AssignmentClaimApi(ApiView):
     def post(self, request: Request, slug: str) -> Response:
         """Reserve the next task for yourself; 204 when there is nothing to do now."""
         project = self.project(slug)
-        kind = self.input(ClaimSerializer).get("kind")
-        assignment = assignment_claim(project=project, annotator=self.user, kind=kind)
+        assignment = assignment_claim(
+            project=project, annotator=self.user, **self.input(ClaimSerializer)
+        )
         return Response(status=204) if assignment is None else _presented(assignment)
 
 
@@ -71,6 +73,13 @@ class AssignmentSkipApi(ApiView):
         reason = self.input(SkipSerializer)["reason"]
         assignment_skip(assignment_id=assignment_id, annotator=self.user, reason=reason)
         return Response(status=204)
+
+
+class AssignmentUndoApi(ApiView):
+    @extend_schema(request=None, responses=responses({200: AssignmentSerializer}, 404, 409))
+    def post(self, request: Request, assignment_id: int) -> Response:
+        """Take your submit back, within the project's window; what you sent is the draft."""
+        return _presented(assignment_undo(assignment_id=assignment_id, annotator=self.user))
 
 
 class AssignmentRenewApi(ApiView):
