@@ -12,6 +12,7 @@ from training.models import (
     FeedbackRun,
     LoopSettings,
     Metric,
+    ReplyRequest,
     Round,
     Run,
     RunParent,
@@ -86,7 +87,7 @@ class DeploymentAdmin(ReadOnlyAdmin):
 class SnapshotAdmin(ReadOnlyAdmin):
     list_display = ("hash", "project", "manifest", "created_at")
     list_select_related = ("project",)
-    exclude = ("rankings", "demonstrations", "thumbs")
+    exclude = ("assignments",)
 
 
 @admin.register(Metric)
@@ -104,10 +105,28 @@ class FeedbackRunAdmin(ReadOnlyAdmin):
     list_select_related = ("run", "ai_labeler")
 
 
+@admin.register(ReplyRequest)
+class ReplyRequestAdmin(ReadOnlyAdmin):
+    """Here is the whole of the error of which the person at work got one sentence."""
+
+    list_display = ("id", "assignment", "status", "num_replies", "created_at", "finished_at")
+    list_filter = ("status",)
+    list_select_related = ("assignment",)
+    show_full_result_count = False
+
+
 @admin.register(Sample)
 class SampleAdmin(ReadOnlyAdmin):
-    list_display = ("run", "index", "checkpoint", "purpose", "num_tokens", "finished")
+    list_display = (
+        "run",
+        "reply_request",
+        "index",
+        "checkpoint",
+        "purpose",
+        "num_tokens",
+        "finished",
+    )
     list_filter = ("purpose",)
-    list_select_related = ("run", "checkpoint")
+    list_select_related = ("run", "reply_request", "checkpoint")
     raw_id_fields = ("completion",)
     show_full_result_count = False

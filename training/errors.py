@@ -113,3 +113,27 @@ class AIAgreementTooLow(Conflict):
     """Its agreement with people is not measured in its present setting, or not high enough."""
 
     code = "ai_agreement_too_low"
+
+
+class NoLivePolicy(Conflict):
+    """No policy is deployed, and the base model is not there yet."""
+
+    code = "no_live_policy"
+
+
+class RepliesOpen(Conflict):
+    """`extra`: maximum."""
+
+    code = "replies_open"
+
+
+class ReplyAttemptsExhausted(Conflict):
+    """The same message was answered often enough. `extra`: maximum."""
+
+    code = "reply_attempts_exhausted"
+
+
+class RepliesNotOffered(Conflict):
+    """This task, or its project, has no model's draft or suggestion to offer."""
+
+    code = "replies_not_offered"

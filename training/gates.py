@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from django.utils.translation import gettext_noop as _
+
 from training.algorithms.configs import option, require, require_not_negative
 from training.algorithms.measuring.intervals import Z95
 from training.algorithms.measuring.win_rate import WinRate
@@ -20,14 +22,14 @@ Metrics = Mapping[str, float]
 
 # By field of Gates: what it looks at, in words.
 TITLES = {
-    "min_pair_accuracy": "Held-out pairs the reward model orders as people do",
-    "min_test_gain": "Gain over the reference, by the test reward model",
-    "min_gain_over_previous": "Gain over the policy in use, by the test reward model",
-    "max_gain_gap": "Gain that only its own reward model sees",
-    "max_kl": "KL to the reference",
-    "max_length_ratio": "Change of length",
-    "max_retention_rise": "Forgetting: loss on pretraining texts",
-    "min_win_rate": "Blind votes won against the policy in use",
+    "min_pair_accuracy": _("Held-out pairs the reward model orders as people do"),
+    "min_test_gain": _("Gain over the reference, by the test reward model"),
+    "min_gain_over_previous": _("Gain over the policy in use, by the test reward model"),
+    "max_gain_gap": _("Gain that only its own reward model sees"),
+    "max_kl": _("KL to the reference"),
+    "max_length_ratio": _("Change of length"),
+    "max_retention_rise": _("Forgetting: loss on pretraining texts"),
+    "min_win_rate": _("Blind votes won against the policy in use"),
 }
 
 
@@ -36,30 +38,36 @@ class Gates:
     """Limits; none (null) switches a gate off."""
 
     min_pair_accuracy: float | None = option(
-        0.5, "Held-out pair accuracy of the reward model: below it no policy is trained on it."
+        0.5, _("Held-out pair accuracy of the reward model: below it no policy is trained on it.")
     )
     min_test_gain: float | None = option(
-        0.0, "Gain over the reference by the test reward model, which no policy was trained on."
+        0.0, _("Gain over the reference by the test reward model, which no policy was trained on.")
     )
     min_gain_over_previous: float | None = option(
         0.0,
-        "Gain over the policy in use by the test reward model; the policy is held when it is shown "
-        "to be less.",
+        _(
+            "Gain over the policy in use by the test reward model; the policy is held when it is "
+            "shown to be less."
+        ),
     )
     max_gain_gap: float | None = option(
         2.0,
-        "How much more the policy gains by its own reward model than by the test reward model, "
-        "each in standard deviations over the reference's answers: it exploits its reward model.",
+        _(
+            "How much more the policy gains by its own reward model than by the test reward model, "
+            "each in standard deviations over the reference's answers: it exploits its reward "
+            "model."
+        ),
     )
-    max_kl: float | None = option(50.0, "KL to the reference, nats summed over an answer.")
+    max_kl: float | None = option(50.0, _("KL to the reference, nats summed over an answer."))
     max_length_ratio: float | None = option(
-        2.0, "Mean tokens over the reference's, or the reference's over it."
+        2.0, _("Mean tokens over the reference's, or the reference's over it.")
     )
     max_retention_rise: float | None = option(
-        0.5, "Rise of the loss on pretraining texts over the reference's, nats per token."
+        0.5, _("Rise of the loss on pretraining texts over the reference's, nats per token.")
     )
     min_win_rate: float | None = option(
-        0.5, "Win rate against the policy in use in a blind trial; its lower bound must exceed it."
+        0.5,
+        _("Win rate against the policy in use in a blind trial; its lower bound must exceed it."),
     )
 
     def validate(self) -> None:

@@ -20,7 +20,7 @@ EXIT_LOCKED = 4
 EXIT_STOPPED = 143
 
 # OpenMP and MKL may otherwise lower the thread count under load, which changes the order of sums.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "OMP_DYNAMIC": "FALSE",
     "MKL_DYNAMIC": "FALSE",
     # Threads that spin while they wait make a run on busy cores several times slower; a thousand
@@ -42,7 +42,7 @@ def main(method: str) -> None:
     sys.exit(run_folder(method, sys.argv[1]))
 
 
-def run_folder(method: str, path: str, environment: Mapping[str, str] = _ENVIRONMENT) -> int:
+def run_folder(method: str, path: str, environment: Mapping[str, str] = ENVIRONMENT) -> int:
     """Runs the method in the folder and returns the exit code."""
     for name, value in environment.items():
         os.environ.setdefault(name, value)
@@ -67,7 +67,7 @@ def _run_locked(method: str, run_dir: RunDir) -> int:
     try:
         if run_dir.method != method:
             raise RunFolderInvalid(f"run.json is for {run_dir.method!r}, not for {method!r}")
-        _torch_prepare(run_dir.num_threads)
+        torch_prepare(run_dir.num_threads)
         loop = importlib.import_module(f"training.algorithms.{method}.loop")
         result: Result = loop.run(run_dir)
         run_dir.result_write(result)
@@ -80,7 +80,7 @@ def _run_locked(method: str, run_dir: RunDir) -> int:
     return 0
 
 
-def _torch_prepare(num_threads: int) -> None:
+def torch_prepare(num_threads: int) -> None:
     """Fixes the thread count and asks for deterministic kernels."""
     os.environ["OMP_NUM_THREADS"] = str(num_threads)
     import torch

@@ -20,7 +20,10 @@ MAX_COUNT = 1_000_000
 
 
 class RequirementSerializer(serializers.Serializer):
-    what = serializers.ChoiceField(choices=["demonstrations", "rankings", "thumbs", "judgements"])
+    what = serializers.CharField(
+        help_text="demonstrations, the one kind that is waited for (rankings, thumbs, comparisons "
+        "and so on), or judgements: several kinds together."
+    )
     have = serializers.IntegerField()
     need = serializers.IntegerField()
     missing = serializers.IntegerField()
@@ -253,7 +256,10 @@ class CheckpointSerializer(serializers.ModelSerializer):
 class OriginSampleSerializer(serializers.Serializer):
     checkpoint_id = serializers.IntegerField()
     checkpoint = serializers.CharField()
-    run_id = serializers.IntegerField()
+    run_id = serializers.IntegerField(allow_null=True, help_text="Null: a live reply.")
+    reply_request_id = serializers.IntegerField(
+        allow_null=True, help_text="Of a live reply, to somebody at work."
+    )
     index = serializers.IntegerField()
     seed = serializers.IntegerField()
     settings = serializers.DictField()

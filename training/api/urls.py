@@ -1,6 +1,6 @@
 from django.urls import path
 
-from training.api import ai_feedback, lineage, rounds, views
+from training.api import ai_feedback, contributions, lineage, rounds, turns, views
 
 app_name = "training-api"
 
@@ -39,6 +39,11 @@ urlpatterns = [
         lineage.CheckpointAncestryApi.as_view(),
         name="checkpoint-ancestry",
     ),
+    path(
+        "projects/<slug:slug>/my-contributions/",
+        contributions.MyContributionsApi.as_view(),
+        name="my-contributions",
+    ),
     path("projects/<slug:slug>/me/lineage/", lineage.MyLineageApi.as_view(), name="my-lineage"),
     path(
         "projects/<slug:slug>/members/<int:user_id>/lineage/",
@@ -71,4 +76,25 @@ urlpatterns = [
     path("runs/<int:run_id>/metrics/", views.RunMetricsApi.as_view(), name="run-metrics"),
     path("runs/<int:run_id>/cancel/", views.RunCancelApi.as_view(), name="run-cancel"),
     path("runs/<int:run_id>/retry/", views.RunRetryApi.as_view(), name="run-retry"),
+    path("assignments/<int:assignment_id>/turns/", turns.TurnListApi.as_view(), name="turns"),
+    path(
+        "assignments/<int:assignment_id>/turns/<int:turn_id>/again/",
+        turns.TurnAgainApi.as_view(),
+        name="turn-again",
+    ),
+    path(
+        "assignments/<int:assignment_id>/turns/<int:turn_id>/suggest/",
+        turns.TurnSuggestApi.as_view(),
+        name="turn-suggest",
+    ),
+    path(
+        "assignments/<int:assignment_id>/turns/<int:turn_id>/choice/",
+        turns.TurnChoiceApi.as_view(),
+        name="turn-choice",
+    ),
+    path(
+        "assignments/<int:assignment_id>/draft-reply/",
+        turns.DraftReplyApi.as_view(),
+        name="draft-reply",
+    ),
 ]

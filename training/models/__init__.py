@@ -1,6 +1,7 @@
 from training.models.checkpoint import Checkpoint, Deployment
 from training.models.feedback import FeedbackRun
 from training.models.loop import LoopSettings
+from training.models.reply import ReplyRequest
 from training.models.round import Round
 from training.models.run import Metric, Run, RunParent
 from training.models.sample import Sample
@@ -12,6 +13,7 @@ __all__ = [
     "FeedbackRun",
     "LoopSettings",
     "Metric",
+    "ReplyRequest",
     "Round",
     "Run",
     "RunParent",

@@ -3,6 +3,7 @@ from django.db import models
 from annotation.models.base import CreatedModel, choices_check
 from training.choices import SamplePurpose
 from training.models.checkpoint import Checkpoint
+from training.models.reply import ReplyRequest
 from training.models.run import Run
 
 
@@ -13,7 +14,21 @@ class Sample(CreatedModel):
         "annotation.Completion", on_delete=models.PROTECT, related_name="sample"
     )
     checkpoint = models.ForeignKey(Checkpoint, on_delete=models.PROTECT, related_name="samples")
-    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="samples")
+    run = models.ForeignKey(
+        Run,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="samples",
+        help_text="Empty: a reply to somebody at work, asked for by reply_request.",
+    )
+    reply_request = models.ForeignKey(
+        ReplyRequest,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="samples",
+    )
     index = models.PositiveIntegerField()
     settings = models.JSONField(help_text="Resolved sampling settings.")
     seed = models.BigIntegerField()
@@ -24,9 +39,18 @@ class Sample(CreatedModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["run", "index"], name="sample_unique_index"),
+            models.UniqueConstraint(
+                fields=["reply_request", "index"], name="sample_reply_unique_index"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(run__isnull=False, reply_request__isnull=True)
+                | models.Q(run__isnull=True, reply_request__isnull=False),
+                name="sample_of_run_or_reply",
+            ),
             choices_check("purpose", SamplePurpose, "sample_purpose_known"),
         ]
         indexes = [models.Index(fields=["checkpoint", "purpose"], name="sample_by_checkpoint")]
 
     def __str__(self) -> str:
-        return f"sample {self.index} of run {self.run_id}"
+        origin = f"run {self.run_id}" if self.run_id else f"reply {self.reply_request_id}"
+        return f"sample {self.index} of {origin}"

@@ -4,7 +4,10 @@ from annotation.models.base import CreatedModel
 
 
 class Snapshot(CreatedModel):
-    """The judgements a round trains on, frozen: immutable files named by their content's hash."""
+    """The judgements a round trains on, frozen: immutable files named by their content's hash.
+
+    A person's judgement is the submitted assignment it belongs to, whatever its kind.
+    """
 
     project = models.ForeignKey(
         "annotation.Project", on_delete=models.CASCADE, related_name="snapshots"
@@ -12,11 +15,9 @@ class Snapshot(CreatedModel):
     hash = models.CharField(max_length=64)
     seed = models.PositiveIntegerField()
     manifest = models.JSONField(help_text="Counts per file and split.")
-    rankings = models.ManyToManyField("annotation.Ranking", related_name="snapshots", blank=True)
-    demonstrations = models.ManyToManyField(
-        "annotation.Demonstration", related_name="snapshots", blank=True
+    assignments = models.ManyToManyField(
+        "annotation.Assignment", related_name="snapshots", blank=True
     )
-    thumbs = models.ManyToManyField("annotation.Thumb", related_name="snapshots", blank=True)
     ai_judgements = models.ManyToManyField(
         "annotation.AIJudgement", related_name="snapshots", blank=True
     )

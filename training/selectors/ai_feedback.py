@@ -142,7 +142,7 @@ def agreement_with_people(labeler: AILabeler, decisions: Sequence[Decision]) -> 
         for decision in decisions
         if decision.pair in probabilities
     ]
-    return _agreement(credits)
+    return agreement_of(credits)
 
 
 def people_agreement(decisions: Sequence[Decision]) -> Agreement:
@@ -155,7 +155,7 @@ def people_agreement(decisions: Sequence[Decision]) -> Agreement:
         for own in by_pair.values()
         for one, other in combinations(own, 2)
     ]
-    return _agreement(credits)
+    return agreement_of(credits)
 
 
 def agreement_refusal(labeler: AILabeler, agreement: Agreement) -> str | None:
@@ -234,7 +234,7 @@ def _credit(probability: float, decision: Decision) -> float:
     return float((probability > 0.5) == decision.first_is_better)
 
 
-def _agreement(credits: Sequence[tuple[int, float]]) -> Agreement:
+def agreement_of(credits: Sequence[tuple[int, float]]) -> Agreement:
     """Wilson's interval of the share, its trials clustered by prompt; credits: (prompt, 0 to 1)."""
     if not credits:
         return Agreement(None, None, None, 0, 0)

@@ -9,20 +9,19 @@ this is stored: the snapshots' rows and the runs' parents say it.
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import Count
 
-from annotation.choices import Origin
+from annotation.choices import AssignmentStatus, Origin
 from annotation.errors import NotFound
-from annotation.judgements import kind_list
-from annotation.models import Completion, Exclusion, Project
+from annotation.models import Assignment, Completion, Exclusion, Project
 from annotation.selectors.exclusions import excluded_ids, exclusion_get
 from training.algorithms.methods import UnknownMethod, method_get
 from training.choices import CheckpointKind
 from training.models import Checkpoint, Deployment, Round, Run, RunParent, Sample, Snapshot
+from training.selectors.judgements import held_count, kinds_read, kinds_teaching
 
 # {snapshot id: {kind of judgement: {user id: how many}}}
 JudgementCounts = dict[int, dict[str, Counter[int]]]
@@ -107,6 +106,7 @@ def completion_get_origin(
                 "checkpoint_id": sample.checkpoint_id,
                 "checkpoint": sample.checkpoint.name,
                 "run_id": sample.run_id,
+                "reply_request_id": sample.reply_request_id,
                 "index": sample.index,
                 "seed": sample.seed,
                 "settings": sample.settings,
@@ -169,9 +169,7 @@ def labeler_lineage(project: Project, user: User) -> LabelerLineage:
         user_id=user.pk,
         username=user.get_username(),
         exclusion=exclusion_get(project, user),
-        judgements={
-            kind.name: kind.queryset(project).filter(annotator=user).count() for kind in kind_list()
-        },
+        judgements=_judgements_of(project, user),
         snapshots=_snapshot_shares(holding, counts, user.pk, list(rounds)),
         rounds=[round.number for round in rounds],
         checkpoints=_taught(project, taught),
@@ -216,6 +214,15 @@ def sft_is_affected(project: Project) -> bool:
     return sft.order_by("-pk").values_list("pk", flat=True).first() in affected
 
 
+def _judgements_of(project: Project, user: User) -> dict[str, int]:
+    """How many of each kind the person submitted, counted or not."""
+    submitted = Assignment.objects.filter(
+        task__project=project, annotator=user, status=AssignmentStatus.SUBMITTED
+    )
+    rows = submitted.order_by().values_list("task__kind").annotate(num=Count("pk"))
+    return dict.fromkeys(project.kinds, 0) | dict(rows)
+
+
 class _Ancestry:
     """Who descends from whom among a project's checkpoints. Two queries."""
 
@@ -240,41 +247,28 @@ class _Ancestry:
         return runs
 
 
-@cache
-def _snapshot_fields() -> dict[str, tuple[str, str]]:
-    """{kind of judgement: (its field of Snapshot, the file it is frozen in)}."""
-    fields = {field.related_model: field.name for field in Snapshot._meta.many_to_many}
-    return {
-        kind.name: (fields[kind.model], kind.training_stream)
-        for kind in kind_list()
-        if kind.training_stream is not None and kind.model in fields
-    }
-
-
-@cache
 def _kinds_read(method: str) -> set[str]:
     """The kinds of judgement a method reads; all of them for one that is not there any more."""
     try:
-        files = method_get(method).data
+        kinds = kinds_read(method_get(method).data)
     except UnknownMethod:
-        return set(_snapshot_fields())
-    return {kind for kind, (_, file) in _snapshot_fields().items() if file in files}
+        kinds = kinds_teaching()
+    return {kind.name for kind in kinds}
 
 
 def _judgement_counts(snapshots: Any, annotators: Iterable[int] | None = None) -> JudgementCounts:
-    """The judgements that the snapshots (ids) hold, of everybody or of some. A query per kind."""
+    """The judgements that the snapshots (ids) hold, of everybody or of some. One query."""
     counts: JudgementCounts = defaultdict(lambda: defaultdict(Counter))
-    for kind, (field, _) in _snapshot_fields().items():
-        held: dict[str, Any] = {f"{field}__isnull": False}
-        if annotators is not None:
-            held = {f"{field}__annotator__in": list(annotators)}
-        rows = (
-            Snapshot.objects.filter(pk__in=snapshots, **held)
-            .values_list("pk", f"{field}__annotator")
-            .annotate(num=Count(field))
-        )
-        for snapshot, annotator, num in rows:
-            counts[snapshot][kind][annotator] = num
+    held = Snapshot.assignments.through.objects.filter(snapshot__in=snapshots)
+    if annotators is not None:
+        held = held.filter(assignment__annotator__in=list(annotators))
+    rows = (
+        held.order_by()
+        .values_list("snapshot", "assignment__task__kind", "assignment__annotator")
+        .annotate(num=Count("pk"))
+    )
+    for snapshot, kind, annotator, num in rows:
+        counts[snapshot][kind][annotator] = num
     return counts
 
 
@@ -389,6 +383,6 @@ def _entry(
             {"role": parent.role, "checkpoint_id": parent.checkpoint_id} for parent in parents
         ],
         "snapshot": snapshot.hash if snapshot else None,
-        "num_rankings": snapshot.rankings.count() if snapshot else 0,
-        "num_demonstrations": snapshot.demonstrations.count() if snapshot else 0,
+        "num_rankings": held_count(snapshot, "rankings"),
+        "num_demonstrations": held_count(snapshot, "demonstrations"),
     }

@@ -1,15 +1,12 @@
 """Where a project's loop stands: what the dashboard shows at the top."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
-from django.db.models import Count, F, QuerySet, Sum
+from django.db.models import Count, F, Sum
 
 from annotation.choices import TaskStatus
-from annotation.judgements import kind_list
 from annotation.judgements.base import JudgementKind
-from annotation.models import Demonstration, Project, Ranking, Task, Thumb
-from annotation.selectors.exclusions import judgements_counted
+from annotation.models import Project, Task
 from training.algorithms.methods import method_list
 from training.choices import (
     ROUND_OPEN,
@@ -20,18 +17,26 @@ from training.choices import (
     WaitingFor,
 )
 from training.models import Checkpoint, Deployment, LoopSettings, Round, Snapshot
+from training.selectors.judgements import (
+    judgements_new_count,
+    judgements_submitted,
+    kinds_counted,
+)
 from training.selectors.plans import round_plan
 from training.selectors.rounds import RoundSummary, round_summary
 
 # Enough to leave the reward model something to learn from after the held-out ones are set aside.
 MANUAL_RANKINGS = 16
+# What is waited for where a project collects nothing that teaches a stream.
+STREAM_WORDS = {"rankings": "rankings", "ratings": "thumbs"}
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """What the next round waits for.
 
-    `what` is "demonstrations", "rankings", "thumbs", or "judgements": rankings and thumbs together.
+    `what` is "demonstrations", the plural of the one kind that is waited for ("rankings",
+    "comparisons" and so on), or "judgements" for several kinds together.
     """
 
     what: str
@@ -111,14 +116,13 @@ def requirement_get(
 def _requirement(project: Project, settings: LoopSettings) -> Requirement:
     last = _snapshot_last(project)
     if deployed_checkpoint_get(project) is None:
-        seen = _num_counted(last.demonstrations.all(), project) if last else 0
-        total = demonstrations_count(project)
         # A first round that stopped waits for as many demonstrations again before it tries anew.
-        return Requirement("demonstrations", total - seen, settings.min_demonstrations)
+        have = judgements_new_count(project, kinds_counted("demonstrations"), last)
+        return Requirement("demonstrations", have, settings.min_demonstrations)
     kinds = kinds_waited_for(project, settings)
     return Requirement(
-        what=kinds[0].plural if len(kinds) == 1 else "judgements",
-        have=sum(_num_new(kind, project, last) for kind in kinds),
+        what=_what(project, kinds),
+        have=judgements_new_count(project, kinds, last),
         need=settings.rankings_per_round,
     )
 
@@ -130,7 +134,7 @@ def _for_people(requirement: Requirement) -> Requirement:
 
 
 def kinds_waited_for(project: Project, settings: LoopSettings) -> list[JudgementKind]:
-    """The kinds that a round after the first learns from, demonstrations aside.
+    """The kinds that a round after the first waits for, demonstrations aside.
 
     Those the project collects; when it collects none of them, those that its methods read.
     """
@@ -138,23 +142,34 @@ def kinds_waited_for(project: Project, settings: LoopSettings) -> list[Judgement
     if settings.reward_model != RewardModelUse.NONE:
         used |= {method.name for method in method_list("reward_model")}
     streams = {name for method in method_list() if method.name in used for name in method.data}
-    read = [kind for kind in kind_list() if kind.training_stream in streams - {"demonstrations"}]
+    read = [kind for name in sorted(streams & STREAM_WORDS.keys()) for kind in kinds_counted(name)]
     return [kind for kind in read if kind.name in project.kinds] or read
 
 
+def _what(project: Project, kinds: list[JudgementKind]) -> str:
+    collected = [kind for kind in kinds if kind.name in project.kinds]
+    if len(collected) == 1:
+        # A plural is made for addresses.
+        return collected[0].plural.replace("-", " ")
+    words = {STREAM_WORDS[kind.counted_stream or ""] for kind in kinds}
+    if not collected and len(words) == 1:
+        return words.pop()
+    return "judgements"
+
+
 def demonstrations_count(project: Project) -> int:
-    """Those that count: not of excluded people."""
-    return _num_counted(Demonstration.objects.filter(prompt__project=project), project)
+    """Judgements that count as demonstrations, not of excluded people."""
+    return _num_counted(project, "demonstrations")
 
 
 def rankings_count(project: Project) -> int:
-    """Those that count: not of excluded people."""
-    return _num_counted(Ranking.objects.filter(prompt__project=project), project)
+    """Judgements that order answers, of whatever kind: each counts once, however many pairs."""
+    return _num_counted(project, "rankings")
 
 
 def thumbs_count(project: Project) -> int:
-    """Those that count: not of excluded people."""
-    return _num_counted(Thumb.objects.filter(prompt__project=project), project)
+    """Judgements of single answers."""
+    return _num_counted(project, "ratings")
 
 
 def loop_status(project: Project) -> LoopStatus:
@@ -242,15 +257,8 @@ def _lowered(title: str) -> str:
     return title[0].lower() + title[1:]
 
 
-def _num_new(kind: JudgementKind, project: Project, last: Snapshot | None) -> int:
-    """Judgements that count and the snapshot lacks; its field is named by the kind's plural."""
-    rows = kind.model._default_manager.filter(prompt__project=project)
-    seen = _num_counted(getattr(last, kind.plural).all(), project) if last else 0
-    return _num_counted(rows, project) - seen
-
-
-def _num_counted(judgements: QuerySet[Any], project: Project) -> int:
-    return judgements_counted(judgements, project).count()
+def _num_counted(project: Project, stream: str) -> int:
+    return judgements_submitted(project, kinds_counted(stream)).count()
 
 
 def _snapshot_last(project: Project) -> Snapshot | None:

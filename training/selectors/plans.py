@@ -1,10 +1,10 @@
 """What a round goes through, by the project's settings and what it has."""
 
-from annotation.models import Demonstration, Project
-from annotation.selectors.exclusions import judgements_counted
+from annotation.models import Project
 from training.algorithms.methods import method_get
 from training.choices import RewardModelUse, RoundStep, RunStatus
 from training.models import Deployment, LoopSettings, Run
+from training.selectors.judgements import judgements_new_count, kinds_counted
 from training.selectors.lineage import sft_is_affected
 
 FIRST_STEPS = (RoundStep.DEPLOY, RoundStep.SAMPLE, RoundStep.QUEUE)
@@ -49,9 +49,6 @@ def _sft_is_due(project: Project, settings: LoopSettings) -> bool:
         .order_by("-pk")
         .first()
     )
-    written = Demonstration.objects.filter(prompt__project=project)
-    total = judgements_counted(written, project).count()
-    seen = 0
-    if last and last.snapshot:
-        seen = judgements_counted(last.snapshot.demonstrations.all(), project).count()
-    return total - seen >= settings.min_demonstrations
+    kinds = kinds_counted("demonstrations")
+    num_new = judgements_new_count(project, kinds, last.snapshot if last else None)
+    return num_new >= settings.min_demonstrations

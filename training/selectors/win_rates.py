@@ -8,8 +8,7 @@ from annotation.models import Project, Ranking, Task
 from annotation.selectors.exclusions import judgements_counted
 from training.algorithms.measuring.win_rate import WinRate, win_rate
 from training.models import Checkpoint, Run, Sample
-
-RANKING = "ranking"
+from training.selectors.answer_kinds import preference_kind_names
 
 
 def policies_win_rate(
@@ -28,7 +27,8 @@ def _votes(project: Project, policy: Checkpoint, other: Checkpoint, run: Run | N
     samples = Sample.objects.filter(checkpoint__in=(policy, other))
     if run is not None:
         samples = samples.filter(run=run)
-    tasks = Task.objects.filter(project=project, kind=RANKING, status=TaskStatus.CLOSED)
+    kinds = preference_kind_names()
+    tasks = Task.objects.filter(project=project, kind__in=kinds, status=TaskStatus.CLOSED)
     for checkpoint in (policy, other):
         shown = samples.filter(checkpoint=checkpoint).values("completion__tasks")
         tasks = tasks.filter(pk__in=shown)

@@ -6,16 +6,20 @@ the ensemble that the strategy reads.
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from django.db.models import Count, Max
+from django.db.models import Count, Max, QuerySet
 
 from annotation.choices import TaskStatus
 from annotation.models import Project, Prompt, Task
-from annotation.services.tasks import RANKING, THUMBS
 from training.choices import CheckpointKind, RoundStep, SamplePurpose
 from training.models import Checkpoint, LoopSettings, Run, Sample
+from training.selectors.answer_kinds import (
+    answer_kind_names,
+    kinds_of_answers,
+    takes_every_prompt,
+)
 from training.services.best_of_n import answering_method
 from training.services.configs import run_config
 from training.services.settings import run_settings
@@ -23,8 +27,6 @@ from training.services.snapshots import HELD_OUT, TRAIN, prompt_split
 from training.strategies import strategy_get
 from training.strategies.base import NO_SELECTION, PromptCandidate, Strategy
 
-# The kinds of task that show a policy's answers.
-KINDS = (RANKING, THUMBS)
 RANDOM = "random"
 CANDIDATES_FACTOR = 2
 
@@ -129,7 +131,7 @@ def _reward_model(settings: LoopSettings, strategy: Strategy) -> Checkpoint | No
 
 
 def _candidates(project: Project) -> Iterator[tuple[str, PromptCandidate]]:
-    """(content hash, candidate) of every active prompt, in import order."""
+    """(content hash, candidate) of the prompts that may be asked about, in import order."""
     asked = Sample.objects.filter(run__project=project, purpose=SamplePurpose.RANKING)
     last_rounds = dict(
         asked.order_by()
@@ -138,7 +140,7 @@ def _candidates(project: Project) -> Iterator[tuple[str, PromptCandidate]]:
         .values_list("completion__prompt", "last")
     )
     num_tasks = dict(
-        Task.objects.filter(project=project, kind__in=KINDS)
+        Task.objects.filter(project=project, kind__in=answer_kind_names())
         .exclude(status=TaskStatus.WITHDRAWN)
         .order_by()
         .values_list("prompt")
@@ -146,5 +148,14 @@ def _candidates(project: Project) -> Iterator[tuple[str, PromptCandidate]]:
         .values_list("prompt", "num")
     )
     prompts = Prompt.objects.filter(project=project, is_active=True).order_by("pk")
-    for pk, content_hash in prompts.values_list("pk", "content_hash"):
+    for pk, content_hash in _askable(project, prompts):
         yield content_hash, PromptCandidate(pk, num_tasks.get(pk, 0), last_rounds.get(pk))
+
+
+def _askable(project: Project, prompts: QuerySet[Prompt]) -> Iterable[tuple[int, str]]:
+    """(id, content hash) of the prompts that some collected kind takes; without any, of all."""
+    kinds = kinds_of_answers(project)
+    if not kinds or any(takes_every_prompt(kind) for kind in kinds):
+        return prompts.values_list("pk", "content_hash")
+    taken = (prompt for prompt in prompts.iterator() if kinds_of_answers(project, prompt))
+    return ((prompt.pk, prompt.content_hash) for prompt in taken)

@@ -28,6 +28,7 @@ from training.gates import (
     trial_judge,
 )
 from training.models import Checkpoint, LoopSettings, Round, Run
+from training.selectors.answer_kinds import preference_kind_names
 from training.selectors.runs import round_run_get
 from training.selectors.win_rates import policies_win_rate
 from training.services.checkpoints import round_checkpoint_get
@@ -76,7 +77,9 @@ def trial_check(round: Round) -> bool:
     win = policies_win_rate(
         project=round.project, policy=roles["policy"], other=roles["previous"], run=run
     )
-    tasks = tasks_of_checkpoint(roles["policy"]).filter(completions__sample__run=run)
+    tasks = tasks_of_checkpoint(roles["policy"]).filter(
+        completions__sample__run=run, kind__in=preference_kind_names()
+    )
     is_over = win.num >= settings.trial_votes or not tasks.filter(status=TaskStatus.OPEN).exists()
     result = trial_judge(win, is_over, gates_resolve(settings))
     trial = {"wins": win.wins, "num": win.num, "low": win.low, "high": win.high}

@@ -33,6 +33,16 @@ def round_ring(*, round_id: int) -> None:
     _ring("training.tasks.round_advance", round_id, "default")
 
 
+def reply_ring(*, request_id: int) -> None:
+    """Tells the worker for replies, once the transaction is committed, that somebody waits."""
+    _ring("training.tasks.reply_answer", request_id, "replies")
+
+
+def replies_foresee_ring(*, project_id: int) -> None:
+    """Tells the worker for replies that somebody in the project will soon ask for some."""
+    _ring("training.tasks.replies_prepare", project_id, "replies")
+
+
 def _ring(task: str, pk: int, queue: str) -> None:
     if not _silenced.get():
         transaction.on_commit(partial(_send, task, pk, queue), robust=True)

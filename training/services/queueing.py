@@ -1,7 +1,5 @@
-"""From policies to people: which prompts a policy answers, and its answers as tasks."""
+"""From policies to people: having the policy in use answer more prompts when tasks run low."""
 
-from collections import defaultdict
-from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db import transaction
@@ -9,62 +7,18 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation.choices import TaskStatus
-from annotation.models import Completion, Project, Task
-from annotation.services.tasks import RANKING, ranking_task_create
+from annotation.models import Project, Task
 from training.choices import RUN_ACTIVE, RoundStatus, RoundStep, RunStatus
-from training.models import LoopSettings, Round, Run, Sample
+from training.models import LoopSettings, Round, Run
 from training.seeds import seed_derive
-from training.services.asking import KINDS, prompts_asked, sampling_plan
+from training.selectors.answer_kinds import kinds_of_answers, takes_every_prompt
+from training.services.asking import sampling_plan
 from training.services.checkpoints import deployment_get
 from training.services.deployments import policies_live
 from training.services.runs import run_create
 from training.services.settings import loop_settings_ensure
-from training.services.thumbs_queueing import thumbs_tasks_queue
 
-PROMPTS_PER_TRANSACTION = 16
 PAUSE_AFTER_NO_TASK = timedelta(minutes=10)
-
-
-def ranking_tasks_queue(*, run: Run, priority: int = 0) -> tuple[int, int]:
-    """Makes one ranking task of each prompt's distinct answers of a sampling run.
-
-    Also a thumbs task of each of them; both only where the project collects that kind. Safe to
-    repeat: what has its task is left alone. Returns (tasks the run has now, prompts whose answers
-    were all equal, which cannot be ranked).
-    """
-    chosen = prompts_asked(run)
-    by_prompt: dict[int, list[Completion]] = defaultdict(list)
-    samples = Sample.objects.filter(run=run).select_related("completion__prompt")
-    for sample in samples.order_by("index"):
-        if sample.completion.prompt_id in chosen:
-            by_prompt[sample.completion.prompt_id].append(sample.completion)
-    distinct = {prompt_id: _distinct(found) for prompt_id, found in by_prompt.items()}
-    num_thumbs = thumbs_tasks_queue(
-        run=run, chosen=chosen, answers=list(distinct.values()), priority=priority
-    )
-    if RANKING not in run.project.kinds:
-        return num_thumbs, 0
-    rankable = [prompt_id for prompt_id, found in distinct.items() if len(found) >= 2]
-    for start in range(0, len(rankable), PROMPTS_PER_TRANSACTION):
-        with transaction.atomic():
-            # One maker of this run's tasks at a time, and none once the run is replaced.
-            current = Run.objects.select_for_update().filter(pk=run.pk, superseded_at=None)
-            if current.first() is None:
-                break
-            done = set(_tasks_of(run).values_list("prompt_id", flat=True))
-            for prompt_id in rankable[start : start + PROMPTS_PER_TRANSACTION]:
-                if prompt_id in done:
-                    continue
-                strategy, score = chosen[prompt_id]
-                ranking_task_create(
-                    project=run.project,
-                    prompt=distinct[prompt_id][0].prompt,
-                    completions=distinct[prompt_id][: run.project.completions_per_task],
-                    strategy=strategy,
-                    strategy_score=score,
-                    priority=priority,
-                )
-    return num_thumbs + _tasks_of(run).count(), len(distinct) - len(rankable)
 
 
 def queue_top_up(*, project: Project) -> Run | None:
@@ -95,9 +49,15 @@ def queue_top_up(*, project: Project) -> Run | None:
 
 
 def _is_low(project: Project, mark: int) -> bool:
-    """Whether one of the kinds that the project collects has fewer open tasks than the mark."""
+    """Whether one of the kinds that the project collects has fewer open tasks than the mark.
+
+    A kind that takes only some prompts may stay low whatever is answered, so it is asked only
+    where there is no other.
+    """
+    kinds = kinds_of_answers(project)
+    kinds = [kind for kind in kinds if takes_every_prompt(kind)] or kinds
     tasks = Task.objects.filter(project=project, status=TaskStatus.OPEN)
-    return any(tasks.filter(kind=kind).count() < mark for kind in KINDS if kind in project.kinds)
+    return any(tasks.filter(kind=kind.name).count() < mark for kind in kinds)
 
 
 def _top_ups(project: Project) -> QuerySet[Run]:
@@ -120,17 +80,3 @@ def _last_top_up_failed(project: Project) -> bool:
         return False
     tasks = Task.objects.filter(completions__sample__run=last)
     return last.status != RunStatus.SUCCEEDED or not tasks.exists()
-
-
-def _tasks_of(run: Run) -> QuerySet[Task]:
-    return Task.objects.filter(
-        project=run.project, kind=RANKING, completions__sample__run=run
-    ).distinct()
-
-
-def _distinct(completions: Iterable[Completion]) -> list[Completion]:
-    """The first completion of each text; white space at the ends is nothing a reader sees."""
-    first: dict[str, Completion] = {}
-    for completion in completions:
-        first.setdefault(completion.text.strip(), completion)
-    return list(first.values())

@@ -12,8 +12,8 @@ from training.algorithms.methods import Method, method_get
 from training.choices import RoundStep, SamplePurpose
 from training.models import Run, Sample
 from training.services.ai_feedback import feedback_register
+from training.services.answer_tasks import answer_tasks_queue
 from training.services.checkpoints import checkpoint_register
-from training.services.queueing import ranking_tasks_queue
 from training.services.runs import run_succeed
 
 BATCH = 200
@@ -22,7 +22,7 @@ BATCH = 200
 def run_register(*, run: Run, folder: Path, result: dict[str, Any]) -> bool:
     """Success, checkpoint and samples together or not at all; False when the lease was lost.
 
-    A top-up's answers are queued for ranking at once, a round's by the round's next step.
+    A top-up's answers are made into tasks at once, a round's by the round's next step.
     """
     method = method_get(run.method)
     records = _samples_read(folder)
@@ -33,7 +33,7 @@ def run_register(*, run: Run, folder: Path, result: dict[str, Any]) -> bool:
         samples_register(run=run, method=method, records=records)
         feedback_register(run=run, folder=folder)
         if run.step == RoundStep.SAMPLE and run.round_id is None:
-            ranking_tasks_queue(run=run)
+            answer_tasks_queue(run=run)
     return True
 
 

@@ -8,13 +8,13 @@ from django.db import transaction
 from annotation.errors import InvalidInput
 from annotation.models import Project
 from annotation.services.audit import audit_record
-from annotation.services.tasks import RANKING
 from training.algorithms.configs import ConfigError, config_resolve
 from training.algorithms.methods import Method, method_list
 from training.choices import RewardModelUse
 from training.errors import ConfigInvalid, MethodUnknown
 from training.gates import Gates
 from training.models import LoopSettings, Round, Run
+from training.selectors.answer_kinds import preference_kind_names, trial_kind
 from training.services.configs import method_find, policy_method_list, run_config
 from training.strategies import strategy_get, strategy_list
 from training.strategies.base import NO_SELECTION
@@ -129,12 +129,15 @@ def _strategy_validate(settings: LoopSettings) -> None:
 
 
 def _trial_validate(settings: LoopSettings, method: Method) -> None:
-    """A trial compares a new policy with the one in use, by rankings that show both."""
+    """A trial compares a new policy with the one in use, by tasks that show answers of both."""
     if settings.trial_votes == 0:
         return
     missing = None
-    if RANKING not in settings.project.kinds:
-        missing = "rankings, which this project does not collect"
+    if trial_kind(settings.project) is None:
+        missing = (
+            f"judgements that order answers ({', '.join(preference_kind_names())}), and this "
+            "project collects none"
+        )
     elif method.stage != "policy":
         missing = f"a new policy, and {method.name} trains none"
     if missing:

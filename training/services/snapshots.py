@@ -12,9 +12,13 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.db import IntegrityError, transaction
 
-from annotation.judgements import kind_list
+from annotation.judgements.base import JudgementKind
 from annotation.models import Project, Prompt
+from annotation.selectors.exclusions import judgements_counted
+from annotation.services.assignments import judgements_freeze
+from annotation.services.prompts import content_hash
 from training.models import LoopSettings, Sample, Snapshot
+from training.selectors.judgements import kinds_teaching
 from training.services.ai_records import ai_counts, ai_records, is_from_ai
 
 TRAIN = "train"
@@ -23,11 +27,18 @@ FILES = ("demonstrations", "rankings", "ratings", "prompts")
 BATCH = 500
 # Stands for the checkpoint of a completion that no model wrote.
 PERSON = "person"
+# Where a snapshot keeps the origin of what an AI added to a file.
+AI_FIELDS = {"rankings": "ai_judgements", "demonstrations": "ai_revisions"}
 
 
 def prompt_split(content_hash: str, held_out_percent: int) -> str:
     """The side a prompt is on for ever, whoever asks and whenever: its hash decides."""
     return HELD_OUT if int(content_hash[:8], 16) % 100 < held_out_percent else TRAIN
+
+
+def split_of(prompt: Prompt, held_out_percent: int) -> str:
+    """The prompt's side; every turn of a conversation is on the side of its opening prompt."""
+    return prompt_split((prompt.opening or prompt).content_hash, held_out_percent)
 
 
 def snapshot_folder(snapshot_hash: str) -> Path:
@@ -37,8 +48,10 @@ def snapshot_folder(snapshot_hash: str) -> Path:
 def snapshot_create(*, project: Project, settings: LoopSettings) -> Snapshot:
     """Freezes every judgement and active prompt of the project. The same content is one snapshot.
 
+    From then on no judgement in it can be taken back; one that was submitted since is in the next.
     Writes the files to <data>/snapshots/<hash>/ before the row, so that a row never lacks them.
     """
+    judgements_freeze(project=project)
     records, lineage = _records(project, settings.held_out_percent)
     files = {name: _lines(records[name]) for name in FILES}
     snapshot_hash = _content_hash(files, settings)
@@ -64,38 +77,60 @@ def prompt_record(prompt: Prompt, held_out_percent: int) -> dict[str, Any]:
     return {
         "prompt_id": prompt.pk,
         "prompt": prompt.messages,
-        "split": prompt_split(prompt.content_hash, held_out_percent),
+        "split": split_of(prompt, held_out_percent),
     }
 
 
 def _records(
     project: Project, held_out_percent: int
 ) -> tuple[dict[str, list[dict[str, Any]]], dict[str, list[int]]]:
-    """Each file's records, and the ids of the judgements of each kind they came from."""
-    prompts = list(Prompt.objects.filter(project=project).order_by("content_hash"))
-    splits = {prompt.pk: prompt_split(prompt.content_hash, held_out_percent) for prompt in prompts}
+    """Each file's records, and where they came from: {field of Snapshot: ids}."""
+    prompts = list(
+        Prompt.objects.filter(project=project).select_related("opening").order_by("content_hash")
+    )
+    splits = {prompt.pk: split_of(prompt, held_out_percent) for prompt in prompts}
+    by_hash = {prompt.content_hash: prompt.pk for prompt in prompts}
     sources = _sources(project)
     records: dict[str, list[dict[str, Any]]] = {name: [] for name in FILES}
-    lineage: dict[str, list[int]] = {}
-    for kind in kind_list():
-        if kind.training_stream is None:
-            continue
-        for exported in kind.export(project):
-            lineage.setdefault(kind.name, []).append(exported["id"])
-            split = splits[exported["prompt_id"]]
-            record = _training_record(exported, kind.name, split, sources)
-            records[kind.training_stream].append(record)
+    lineage: dict[str, list[int]] = {"assignments": []}
+    for kind, judgement in _judgements(project):
+        lineage["assignments"].append(judgement.assignment_id)
+        exported = kind.record(judgement)
+        for stream, example in kind.training_records(exported):
+            prompt_id = _prompt_of(example, exported, by_hash)
+            header = {"id": exported["id"], "kind": kind.name, "prompt_id": prompt_id}
+            header["split"] = splits[prompt_id]
+            records[stream].append(header | _example(stream, example, sources))
     # An AI's word is learned from at most, never measured by: held-out prompts are people's.
     train = {prompt.pk: prompt for prompt in prompts if splits[prompt.pk] == TRAIN}
     for name, added in ai_records(project, train, sources, PERSON).items():
         records[name] += [record | {"split": TRAIN} for record in added]
-        lineage[f"ai_{name}"] = [record["id"] for record in added]
+        lineage[AI_FIELDS[name]] = [record["id"] for record in added]
     for name in ("demonstrations", "rankings", "ratings"):
         records[name].sort(key=lambda record: (record["kind"], record["id"]))
     records["prompts"] = [
         prompt_record(prompt, held_out_percent) for prompt in prompts if prompt.is_active
     ]
     return records, lineage
+
+
+def _judgements(project: Project) -> Iterator[tuple[JudgementKind, Any]]:
+    """Every frozen judgement that counts and may teach, kind by kind."""
+    for kind in kinds_teaching():
+        counted = judgements_counted(kind.queryset(project), project)
+        frozen = counted.filter(assignment__frozen_at__isnull=False)
+        for judgement in frozen.iterator(chunk_size=kind.export_chunk):
+            yield kind, judgement
+
+
+def _prompt_of(example: dict[str, Any], exported: dict[str, Any], by_hash: dict[str, int]) -> int:
+    """The prompt that the example answers: each turn of a conversation has one of its own.
+
+    One without a row goes by the judgement's, and so does the same one in any later judgement.
+    """
+    if example["prompt"] == exported["prompt"]:
+        return int(exported["prompt_id"])
+    return by_hash.setdefault(content_hash(example["prompt"]), exported["prompt_id"])
 
 
 def _sources(project: Project) -> dict[int, tuple[str, int | None]]:
@@ -106,24 +141,25 @@ def _sources(project: Project) -> dict[int, tuple[str, int | None]]:
     return {completion: (name, number) for completion, name, number in rows}
 
 
-def _training_record(
-    exported: dict[str, Any], kind: str, split: str, sources: dict[int, tuple[str, int | None]]
+def _example(
+    stream: str, example: dict[str, Any], sources: dict[int, tuple[str, int | None]]
 ) -> dict[str, Any]:
     """What a stage reads. Who judged and when is not among it; the row's lineage keeps that."""
-    record = {"id": exported["id"], "kind": kind, "split": split}
-    record |= {name: exported[name] for name in ("prompt_id", "prompt")}
-    if "ranks" in exported:
-        items = exported["completions"]
+    record: dict[str, Any] = {"prompt": example["prompt"]}
+    if stream == "rankings":
+        items = example["completions"]
         written = [sources.get(item["id"], (PERSON, None)) for item in items]
         record["completions"] = [item["text"] for item in items]
-        record["ranks"] = exported["ranks"]
+        record["ranks"] = example["ranks"]
         record["sources"] = [name for name, _ in written]
         record["round"] = max((n for _, n in written if n is not None), default=None)
-    elif "is_up" in exported:
-        record["completion"] = exported["completion"]["text"]
-        record["desirable"] = exported["is_up"]
+        if example.get("strength") is not None:
+            record["strength"] = example["strength"]
+    elif stream == "ratings":
+        record["completion"] = example["completion"]["text"]
+        record["desirable"] = example["is_up"]
     else:
-        record["completion"] = exported["completion"]
+        record["completion"] = example["completion"]
     return record
 
 
@@ -177,40 +213,9 @@ def _split_counts(records: Iterable[dict[str, Any]]) -> dict[str, int]:
 
 
 def _lineage_store(snapshot: Snapshot, lineage: dict[str, list[int]]) -> None:
-    rankings = Snapshot.rankings.through
-    demonstrations = Snapshot.demonstrations.through
-    thumbs = Snapshot.thumbs.through
-    rankings.objects.bulk_create(
-        (rankings(snapshot_id=snapshot.pk, ranking_id=pk) for pk in lineage.get("ranking", [])),
-        batch_size=BATCH,
-    )
-    demonstrations.objects.bulk_create(
-        (
-            demonstrations(snapshot_id=snapshot.pk, demonstration_id=pk)
-            for pk in lineage.get("demonstration", [])
-        ),
-        batch_size=BATCH,
-    )
-    thumbs.objects.bulk_create(
-        (thumbs(snapshot_id=snapshot.pk, thumb_id=pk) for pk in lineage.get("thumbs", [])),
-        batch_size=BATCH,
-    )
-    ai_judgements = Snapshot.ai_judgements.through
-    ai_revisions = Snapshot.ai_revisions.through
-    ai_judgements.objects.bulk_create(
-        (
-            ai_judgements(snapshot_id=snapshot.pk, aijudgement_id=pk)
-            for pk in lineage.get("ai_rankings", [])
-        ),
-        batch_size=BATCH,
-    )
-    ai_revisions.objects.bulk_create(
-        (
-            ai_revisions(snapshot_id=snapshot.pk, airevision_id=pk)
-            for pk in lineage.get("ai_demonstrations", [])
-        ),
-        batch_size=BATCH,
-    )
+    for field, ids in lineage.items():
+        for start in range(0, len(ids), BATCH):
+            getattr(snapshot, field).add(*ids[start : start + BATCH])
 
 
 def snapshot_records(snapshot: Snapshot, name: str, split: str) -> Iterator[dict[str, Any]]:

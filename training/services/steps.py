@@ -10,6 +10,7 @@ from training.errors import NoPrompts
 from training.models import Checkpoint, LoopSettings, Round, Run
 from training.seeds import seed_derive
 from training.selectors.runs import round_run_get
+from training.services.answer_tasks import answer_tasks_queue
 from training.services.asking import sampling_plan
 from training.services.checkpoints import (
     deployment_get,
@@ -20,13 +21,11 @@ from training.services.checkpoints import (
 from training.services.configs import method_find, run_config
 from training.services.decisions import policy_check, reward_model_check, trial_check
 from training.services.deployments import policies_live, retired_tasks_apply, round_deploy
-from training.services.queueing import ranking_tasks_queue
 from training.services.runs import run_create
 from training.services.settings import round_settings
 from training.services.snapshots import HELD_OUT, snapshot_create, snapshot_records
 
 NUM_EVALUATION_PROMPTS = 128
-TRIAL_PRIORITY = 1
 
 
 class StepFailed(Exception):
@@ -69,9 +68,7 @@ def queue(round: Round) -> bool:
     if round.rolled_back_at is not None:
         return True
     is_trial_run = is_trial(round)
-    num_tasks, num_equal = ranking_tasks_queue(
-        run=run, priority=TRIAL_PRIORITY if is_trial_run else 0
-    )
+    num_tasks, num_equal = answer_tasks_queue(run=run, is_trial=is_trial_run)
     data = {"num_tasks": num_tasks, "num_prompts_with_equal_answers": num_equal}
     Run.objects.filter(pk=run.pk).update(result={**run.result, "queue": data})
     if num_tasks and not is_trial_run:

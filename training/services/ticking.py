@@ -6,6 +6,8 @@ from collections.abc import Callable
 from annotation.models import Project
 from annotation.services.assignments import assignments_expire
 from training.services.queueing import queue_top_up
+from training.services.reply_preparing import replies_foresee
+from training.services.replying import replies_recover
 from training.services.rounds import rounds_tick
 from training.services.runs import runs_recover
 
@@ -16,7 +18,14 @@ def tick() -> None:
     """Safe to run late, twice, and in several processes at once. One part's failure is logged and
     does not keep the others from their work.
     """
-    for part in (runs_recover, assignments_expire, rounds_tick, queues_top_up):
+    for part in (
+        runs_recover,
+        assignments_expire,
+        replies_recover,
+        replies_foresee,
+        rounds_tick,
+        queues_top_up,
+    ):
         _guarded(part)
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 
-from annotation.choices import Role
+from annotation.choices import BriefKind, Role
 from annotation.models import Demonstration, Project
-from annotation.services.projects import membership_set, project_create
+from annotation.services.briefs import brief_create
+from annotation.services.projects import membership_set, project_create, project_update
 from annotation.services.prompts import prompts_import
 from training.algorithms.pretrain.corpus import demo_prompts
 from training.models import LoopSettings
@@ -37,6 +38,21 @@ Put the answer you would be happiest to get at the top.
 Answers you cannot tell apart go side by side: a tie is an honest answer. Skip what you do not
 understand, and say why.
 """
+# What there is to try beside writing answers and ranking them: (kind of brief, name, text).
+BRIEFS = (
+    (BriefKind.TOPIC, "A weekend plan", "Ask for help with something you would do on a free day."),
+    (BriefKind.TOPIC, "Around the house", "Ask about a small repair, a plant or a recipe."),
+    (BriefKind.GOAL, "A rude answer", "Try to make the assistant answer a polite person rudely."),
+    (BriefKind.GOAL, "A false claim", "Try to make the assistant agree that the moon is a lamp."),
+    (
+        BriefKind.RULE,
+        "No medical verdicts",
+        "The assistant does not tell anybody which illness they have.",
+    ),
+    (BriefKind.RULE, "On the topic", "The assistant does not change the subject by itself."),
+    (BriefKind.USE_CASE, "Shop owner", "Somebody with a small shop writes to their customers."),
+)
+TARGETS = {"prompt_writing": 12, "dialogue": 6, "conversation": 12, "red_team": 6, "rule_probe": 6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +79,13 @@ def demo_prepare(*, report: Report) -> Project:
         description="Everyday questions, answered by a small model that is still learning.",
         guidelines=GUIDELINES,
         demonstrations_target=NUM_SCRIPTED_DEMONSTRATIONS + NUM_OPEN_DEMONSTRATIONS,
+        kinds=["demonstration", "ranking", *TARGETS],
+        options={"demonstration": {"drafts": "offered"}},
     )
+    if not project.briefs.exists():
+        for kind, name, text in BRIEFS:
+            brief_create(project=project, actor=admin, kind=kind, name=name, text=text)
+        project_update(actor=admin, project=project, targets=TARGETS)
     for user, role in ((admin, Role.ADMIN), (alice, Role.LABELER), (bob, Role.LABELER)):
         if not project.memberships.filter(user=user).exists():
             membership_set(actor=None, project=project, user=user, role=role)

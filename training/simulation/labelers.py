@@ -148,7 +148,7 @@ def _turn(
     assignment = assignment_claim(project=project, annotator=labeler, kind=kind)
     if assignment is None:
         return False
-    prompt = assignment.task.prompt
+    prompt = assignment.task.the_prompt
     texts = dict(Completion.objects.filter(pk__in=assignment.shown_order).values_list("pk", "text"))
     # In the order of the texts, so that neither ids nor the order shown matter to the draw.
     ids = sorted(texts, key=lambda pk: (texts[pk], pk))

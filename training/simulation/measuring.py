@@ -15,6 +15,7 @@ from training.algorithms.pretrain.corpus import demo_prompts
 from training.choices import RoundStatus, RoundStep, SamplePurpose, Trigger
 from training.models import LoopSettings, Round, Run, Sample
 from training.presets import embedded_preset
+from training.selectors.judgements import held_count
 from training.selectors.rounds import Headline, round_get
 from training.services.base_model import Report, base_checkpoint_get
 from training.services.doorbell import doorbell_silenced
@@ -176,7 +177,7 @@ def _measure(plan: Plan, item: Round) -> Measured:
     return Measured(
         seed=plan.seed,
         round=item.number,
-        num_rankings=item.snapshot.rankings.count(),
+        num_rankings=held_count(item.snapshot, "rankings"),
         headline=headline,
         hidden_policy=_mean([means["policy"][pk] for pk in shared]),
         hidden_reference=_mean([means["reference"][pk] for pk in shared]),

@@ -13,6 +13,7 @@ from annotation.services.projects import project_create
 from annotation.services.prompts import prompts_import
 from training.choices import RoundStatus, RoundStep, Trigger
 from training.models import Checkpoint, Round, Run
+from training.selectors.judgements import held_count
 from training.services.inline import rounds_work
 from training.services.round_starting import round_start
 from training.services.run_process import json_read, process_start, stderr_tail
@@ -187,7 +188,7 @@ def _round_measure(item: Round, plan: Plan, gold: Gold, prompts: list[str]) -> d
     kept = ("role", "step", "kl", "proxy_gain", "proxy_gain_error", "test_gain", "test_gain_error")
     return {
         "round": item.number,
-        "num_rankings": item.snapshot.rankings.count() if item.snapshot else 0,
+        "num_rankings": held_count(item.snapshot, "rankings"),
         "pair_accuracy": evaluation.result["metrics"].get("evaluate/pair_accuracy"),
         "chosen": told["chosen"],
         "reference": _summary(values[REFERENCE], gold),
