@@ -1,20 +1,25 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from annotation.choices import AILabelerKind
 from annotation.models import AILabeler, Project
 from annotation.models.ai import MAX_PRINCIPLE_CHARACTERS
+from frontend.labels import translated
 from training.choices import FeedbackPurpose
 from training.selectors.ai_feedback import CHECKPOINT_ID, judge_checkpoints
 from training.services.ai_feedback import NUM_DEFAULT, NUM_MAX
 
 
 class PrincipleForm(forms.Form):
-    name = forms.CharField(max_length=100, help_text="For this page; the AI does not see it.")
+    name = forms.CharField(
+        label=_("Name"), max_length=100, help_text=_("For this page; the AI does not see it.")
+    )
     text = forms.CharField(
+        label=_("Text"),
         max_length=MAX_PRINCIPLE_CHARACTERS,
-        help_text="A sentence, say: The better answer is honest about what it does not know.",
+        help_text=_("A sentence, say: The better answer is honest about what it does not know."),
         widget=forms.Textarea(attrs={"rows": 2}),
     )
 
@@ -27,18 +32,22 @@ class PrincipleChangeForm(forms.Form):
 class AILabelerForm(forms.Form):
     """`config` in the cleaned data is what the service takes."""
 
-    name = forms.CharField(max_length=100)
-    kind = forms.ChoiceField(label="Where is the model?", choices=AILabelerKind.choices)
+    name = forms.CharField(label=_("Name"), max_length=100)
+    kind = forms.ChoiceField(
+        label=_("Where is the model?"), choices=translated(AILabelerKind.choices)
+    )
     server_url = forms.CharField(
         required=False,
-        label="Address of the server",
-        help_text="Without /v1. The machine's owner must have listed it.",
+        label=_("Address of the server"),
+        help_text=_("Without /v1. The machine's owner must have listed it."),
     )
     server_model = forms.CharField(
-        required=False, label="Its name there", help_text="Not needed when it is the only one."
+        required=False,
+        label=_("Its name there"),
+        help_text=_("Not needed when it is the only one."),
     )
     checkpoint_id = forms.TypedChoiceField(
-        required=False, label="Or the checkpoint", coerce=int, empty_value=None
+        required=False, label=_("Or the checkpoint"), coerce=int, empty_value=None
     )
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
@@ -46,7 +55,7 @@ class AILabelerForm(forms.Form):
         field = self.fields["checkpoint_id"]
         assert isinstance(field, forms.ChoiceField)
         names = [(checkpoint.pk, checkpoint.name) for checkpoint in judge_checkpoints(project)]
-        field.choices = [("", "None"), *names]
+        field.choices = [("", _("None")), *names]
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -62,5 +71,5 @@ class AILabelerChangeForm(forms.ModelForm):
 
 
 class FeedbackForm(forms.Form):
-    purpose = forms.ChoiceField(choices=FeedbackPurpose.choices)
+    purpose = forms.ChoiceField(choices=translated(FeedbackPurpose.choices))
     num = forms.IntegerField(min_value=1, max_value=NUM_MAX, initial=NUM_DEFAULT)

@@ -1,6 +1,6 @@
 // Bundles every page script, judgement script and the style sheet into static/frontend/build/.
 // Entry points are found by folder, so a new page or kind of judgement needs no change here.
-import { globSync, rmSync } from "node:fs";
+import { globSync, renameSync, rmSync } from "node:fs";
 import { build, context } from "esbuild";
 
 const OUT = "static/frontend/build";
@@ -13,8 +13,13 @@ const options = {
   outdir: OUT,
   bundle: true,
   format: "esm",
+  // What import() names becomes a file of its own, loaded when a page first needs it.
+  splitting: true,
+  chunkNames: "chunks/[name]-[hash]",
   target: ["es2022", "chrome111", "firefox113", "safari16.5"],
   minify: true,
+  // Tables of signs as they are, not as escapes of six characters each.
+  charset: "utf8",
   sourcemap: false,
   legalComments: "inline",
   logLevel: "warning",
@@ -23,9 +28,12 @@ const options = {
 if (process.argv.includes("--watch")) {
   await (await context(options)).watch();
 } else {
-  rmSync(OUT, { recursive: true, force: true });
   const started = performance.now();
-  await build(options);
+  // Aside and then in place: a build that fails leaves the last good one.
+  const aside = `${OUT}.${process.pid}`;
+  await build({ ...options, outdir: aside });
+  rmSync(OUT, { recursive: true, force: true });
+  renameSync(aside, OUT);
   const elapsed = Math.round(performance.now() - started);
   console.log(`Built ${options.entryPoints.length} front-end bundles in ${elapsed} ms.`);
 }

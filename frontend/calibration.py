@@ -3,15 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from frontend.charts import Chart, Series, chart
 
 # Each pair is in the report in both orders, so the lower half of the curve mirrors the upper.
 EVEN = 0.5
 SLICES = (
-    ("by_sources", "Who wrote the two answers"),
-    ("by_round", "Round"),
-    ("by_strength", "Strength of the preference"),
-    ("by_length_difference", "Difference in length, tokens"),
+    ("by_sources", gettext_noop("Who wrote the two answers")),
+    ("by_round", gettext_noop("Round")),
+    ("by_strength", gettext_noop("Strength of the preference")),
+    ("by_length_difference", gettext_noop("Difference in length, tokens")),
 )
 
 
@@ -40,20 +43,20 @@ def calibration_of(result: dict[str, Any] | None) -> Calibration | None:
         return None
     rows = [row for row in report["reliability"] if row["from"] >= EVEN]
     curve = chart(
-        "Preferred as often as predicted?",
+        _("Preferred as often as predicted?"),
         [f"{row['predicted']:.0%}" for row in rows],
         [
             Series(
-                "People",
+                _("People"),
                 [row["observed"] for row in rows],
                 [row["low"] for row in rows],
                 [row["high"] for row in rows],
             ),
-            Series("Model", [row["predicted"] for row in rows]),
+            Series(_("Model"), [row["predicted"] for row in rows]),
         ],
-        axis="predicted probability",
+        axis=_("predicted probability"),
     )
-    slices = [(title, [_row(row) for row in report.get(name) or []]) for name, title in SLICES]
+    slices = [(_(title), [_row(row) for row in report.get(name) or []]) for name, title in SLICES]
     # A single slice says no more than the whole.
     return Calibration(curve, report, [(title, rows) for title, rows in slices if len(rows) > 1])
 
@@ -64,5 +67,6 @@ def _row(row: dict[str, Any]) -> SliceRow:
     elif row["from"] == row["to"]:
         label = f"{row['from']:g}"
     else:
-        label = f"{row['from']:g} to {row['to']:g}"
+        ends = {"low": f"{row['from']:g}", "high": f"{row['to']:g}"}
+        label = _("%(low)s to %(high)s") % ends
     return SliceRow(label, row["accuracy"], row["low"], row["high"], row["num_pairs"])

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
 from training.selectors.decisions import (
     DEVIATIONS,
     NATS,
@@ -15,17 +19,17 @@ from training.selectors.rounds import RoundSummary
 NOTHING = "\N{EN DASH}"
 # The mark tells the verdict without color.
 VERDICTS = {
-    "passed": ("\N{CHECK MARK}", "Passed", "good"),
-    "unmeasured": ("\N{EN DASH}", "Not measured", ""),
-    "hold": ("!", "Hold", "alive still"),
-    "reject": ("\N{MULTIPLICATION SIGN}", "Reject", "bad"),
+    "passed": ("\N{CHECK MARK}", _("Passed"), "good"),
+    "unmeasured": ("\N{EN DASH}", _("Not measured"), ""),
+    "hold": ("!", _("Hold"), "alive still"),
+    "reject": ("\N{MULTIPLICATION SIGN}", _("Reject"), "bad"),
 }
 PICTURE_WIDTH, PICTURE_HEIGHT, PICTURE_EDGE = 240, 34, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    words: str
+    words: str | Promise
     tone: str
 
 
@@ -36,7 +40,7 @@ class GateRow:
     seen: str
     limit: str
     mark: str
-    verdict: str
+    verdict: str | Promise
     tone: str
 
 
@@ -62,13 +66,13 @@ class TrialPicture:
 def decision_tag(item: RoundSummary) -> Tag | None:
     """The decision in a word or two, or what it waits for; None before there is either."""
     if item.rolled_back_at:
-        return Tag("Rolled back", "bad")
+        return Tag(_("Rolled back"), "bad")
     if item.waiting_for == "approval":
-        return Tag("Waits for approval", "alive")
+        return Tag(_("Waits for approval"), "alive")
     if item.waiting_for == "votes":
-        return Tag("Waits for votes", "alive")
+        return Tag(_("Waits for votes"), "alive")
     tones = {"promote": "good", "hold": "alive still", "reject": "bad"}
-    return Tag(item.decision_title, tones[item.decision]) if item.decision else None
+    return Tag(gettext(item.decision_title), tones[item.decision]) if item.decision else None
 
 
 def gate_rows(gates: list[GateSeen]) -> list[GateRow]:
@@ -83,17 +87,24 @@ def trial_picture(trial: Trial | None) -> TrialPicture | None:
         low=_place(trial.low),
         high=_place(trial.high),
         even=_place(0.5),
-        sentence=(
-            f"Won {trial.wins:g} of {trial.num} blind votes: {trial.share:.0%}, with an interval "
-            f"from {trial.low:.0%} to {trial.high:.0%} that holds at every look."
-        ),
+        sentence=gettext(
+            "Won %(wins)s of %(num)s blind votes: %(share)s, with an interval from %(low)s to "
+            "%(high)s that holds at every look."
+        )
+        % {
+            "wins": f"{trial.wins:g}",
+            "num": trial.num,
+            "share": f"{trial.share:.0%}",
+            "low": f"{trial.low:.0%}",
+            "high": f"{trial.high:.0%}",
+        },
     )
 
 
 def _gate_row(gate: GateSeen) -> GateRow:
     mark, verdict, tone = VERDICTS[gate.status]
     return GateRow(
-        title=gate.title,
+        title=gettext(gate.title),
         sentence=gate.sentence,
         seen=NOTHING if gate.value is None else _amount(gate.value, gate.unit),
         limit=_limit(gate),
@@ -106,8 +117,9 @@ def _gate_row(gate: GateSeen) -> GateRow:
 def _limit(gate: GateSeen) -> str:
     amount = _amount(gate.limit, gate.unit)
     if gate.gate == "min_win_rate":
-        return f"lower bound above {amount}"
-    return f"at {'least' if gate.is_minimum else 'most'} {amount}"
+        return gettext("lower bound above %(amount)s") % {"amount": amount}
+    words = gettext("at least %(amount)s") if gate.is_minimum else gettext("at most %(amount)s")
+    return words % {"amount": amount}
 
 
 def _amount(value: float, unit: str) -> str:

@@ -7,6 +7,9 @@ from typing import Any
 
 from django import forms
 from django.forms import BoundField
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from annotation.models import Project
 from training.algorithms.configs import option_help
@@ -16,9 +19,9 @@ from training.services.configs import policy_method_list
 from training.services.paper_presets import PRESETS, Preset
 from training.strategies import strategy_list
 
-GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+GROUPS: tuple[tuple[str | Promise, tuple[str, ...]], ...] = (
     (
-        "When rounds start",
+        _("When rounds start"),
         (
             "auto_start",
             "rankings_per_round",
@@ -27,10 +30,10 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "held_out_percent",
         ),
     ),
-    ("Reward model", ("reward_model", "test_reward_model")),
-    ("Policy", ("policy_method", "policy_start", "base_model", "seed", "overrides")),
+    (_("Reward model"), ("reward_model", "test_reward_model")),
+    (_("Policy"), ("policy_method", "policy_start", "base_model", "seed", "overrides")),
     (
-        "What to ask next",
+        _("What to ask next"),
         (
             "strategy",
             "random_share",
@@ -41,32 +44,34 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     (
-        "Deployment",
+        _("Deployment"),
         ("approval", "trial_votes", "weight_previous", "weight_reference", "retired_tasks"),
     ),
 )
 LABELS = {
-    "policy_method": "How it is trained",
-    "strategy": "Which prompts and answers",
-    "auto_start": "Start rounds automatically",
-    "rankings_per_round": "New rankings per round",
-    "interval_hours": "Or after so many hours",
-    "min_demonstrations": "Demonstrations before the first round",
-    "held_out_percent": "Held-out prompts, percent",
-    "reward_model": "Trained",
-    "test_reward_model": "Train a test reward model, too",
-    "policy_start": "It starts as",
-    "overrides": "Hyperparameters",
-    "random_share": "Share chosen at random, 0 to 1",
-    "candidates_per_prompt": "Answers drawn per prompt",
-    "prompts_per_round": "Prompts answered after a round",
-    "queue_low_water": "Refill below so many open tasks",
-    "sampling": "Sampling",
-    "approval": "Who approves a policy",
-    "trial_votes": "Blind votes in a trial, at most",
-    "weight_previous": "Weight of the policy before",
-    "weight_reference": "Weight of SFT",
-    "retired_tasks": "Unclaimed tasks of retired policies",
+    "base_model": _("Base model"),
+    "seed": _("Seed"),
+    "policy_method": _("How it is trained"),
+    "strategy": _("Which prompts and answers"),
+    "auto_start": _("Start rounds automatically"),
+    "rankings_per_round": _("New rankings per round"),
+    "interval_hours": _("Or after so many hours"),
+    "min_demonstrations": _("Demonstrations before the first round"),
+    "held_out_percent": _("Held-out prompts, percent"),
+    "reward_model": _("Trained"),
+    "test_reward_model": _("Train a test reward model, too"),
+    "policy_start": _("It starts as"),
+    "overrides": _("Hyperparameters"),
+    "random_share": _("Share chosen at random, 0 to 1"),
+    "candidates_per_prompt": _("Answers drawn per prompt"),
+    "prompts_per_round": _("Prompts answered after a round"),
+    "queue_low_water": _("Refill below so many open tasks"),
+    "sampling": _("Sampling"),
+    "approval": _("Who approves a policy"),
+    "trial_votes": _("Blind votes in a trial, at most"),
+    "weight_previous": _("Weight of the policy before"),
+    "weight_reference": _("Weight of SFT"),
+    "retired_tasks": _("Unclaimed tasks of retired policies"),
 }
 
 
@@ -80,13 +85,13 @@ class GateField:
 
 @dataclass(frozen=True, slots=True)
 class FieldGroup:
-    title: str
+    title: str | Promise
     fields: list[BoundField]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    label: str
+    label: str | Promise
     before: Any
     after: Any
 
@@ -112,25 +117,38 @@ class LoopSettingsForm(forms.ModelForm):
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)
             field.choices = choices
+        self._labels_translate()
         self._gates_add(self.instance.gates)
+
+    def _labels_translate(self) -> None:
+        for field in self.fields.values():
+            if isinstance(field, forms.ChoiceField):
+                choices: Any = field.choices
+                field.choices = [(value, gettext(str(label))) for value, label in choices]
 
     def _gates_add(self, limits: Mapping[str, float | None]) -> None:
         helps = option_help(Gates)
         for gate in dataclasses.fields(Gates):
-            title = TITLES[gate.name]
-            bound = "at least" if gate.name.startswith("min_") else "at most"
+            title = gettext(TITLES[gate.name])
+            words = (
+                gettext("%(title)s, at least")
+                if gate.name.startswith("min_")
+                else gettext("%(title)s, at most")
+            )
             self.fields[_number(gate.name)] = forms.FloatField(
                 required=False,
-                label=f"{title}, {bound}",
-                help_text=helps[gate.name],
+                label=words % {"title": title},
+                help_text=gettext(helps[gate.name]),
                 initial=limits.get(gate.name),
                 widget=forms.NumberInput(attrs={"placeholder": f"{gate.default:g}", "step": "any"}),
             )
             self.fields[_off(gate.name)] = forms.BooleanField(
                 required=False,
-                label="Off",
+                label=gettext("Off"),
                 initial=gate.name in limits and limits[gate.name] is None,
-                widget=forms.CheckboxInput(attrs={"aria-label": f"Switch off: {title}"}),
+                widget=forms.CheckboxInput(
+                    attrs={"aria-label": gettext("Switch off: %(title)s") % {"title": title}}
+                ),
             )
 
     @property
@@ -169,7 +187,7 @@ def preset_choices(settings: LoopSettings, project: Project) -> list[tuple[Prese
 def _changes(preset: Preset, settings: LoopSettings, project: Project) -> Iterator[Change]:
     if project.completions_per_task != preset.completions_per_task:
         yield Change(
-            "Answers per ranking", project.completions_per_task, preset.completions_per_task
+            _("Answers per ranking"), project.completions_per_task, preset.completions_per_task
         )
     for name, value in preset.fields.items():
         before = getattr(settings, name)
@@ -180,14 +198,14 @@ def _changes(preset: Preset, settings: LoopSettings, project: Project) -> Iterat
         own = settings.overrides.get(method, {})
         for name, value in values.items():
             if name not in own or own[name] != value:
-                yield Change(f"{method}: {name}", own.get(name, "default"), _words(value))
+                yield Change(f"{method}: {name}", own.get(name, gettext("default")), _words(value))
 
 
 def _words(value: Any) -> str:
     if value is None:
-        return "none"
+        return gettext("none")
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return gettext("yes") if value else gettext("no")
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from frontend.charts import Chart, Curve, Place, curve_chart
 from training.algorithms.measuring.intervals import Z95
 from training.selectors.overoptimization import CheckpointPoint, Overoptimization
@@ -22,7 +24,7 @@ def overoptimization_view(found: Overoptimization | None) -> OveroptimizationVie
     if found is None:
         return None
     curves = [*_policy_curves(found), *_best_of_curves(found)]
-    drawn = curve_chart("Gain over SFT", "square root of KL to SFT, nats", curves)
+    drawn = curve_chart(_("Gain over SFT"), _("square root of KL to SFT, nats"), curves)
     return None if drawn is None else OveroptimizationView(drawn, found, _why(found))
 
 
@@ -31,11 +33,11 @@ def _policy_curves(found: Overoptimization) -> Iterable[Curve]:
     points = found.checkpoints
     if found.has_test:
         test = [_place(point, point.test_gain, point.test_gain_error, True) for point in points]
-        yield Curve("Test reward", [Place(0.0, 0.0), *test], TEST_HUE)
+        yield Curve(_("Test reward"), [Place(0.0, 0.0), *test], TEST_HUE)
     is_marked = not found.has_test
     proxy = [_place(p, p.proxy_gain, p.proxy_gain_error, is_marked) for p in points]
     if any(place.y is not None for place in proxy):
-        yield Curve("Proxy reward", [Place(0.0, 0.0), *proxy], PROXY_HUE)
+        yield Curve(_("Proxy reward"), [Place(0.0, 0.0), *proxy], PROXY_HUE)
 
 
 def _best_of_curves(found: Overoptimization) -> Iterable[Curve]:
@@ -44,15 +46,15 @@ def _best_of_curves(found: Overoptimization) -> Iterable[Curve]:
         return
     if found.has_test:
         test = [Place(point.root_kl, point.test_gain) for point in points]
-        yield Curve("best of n: test", test, TEST_HUE, is_dashed=True)
+        yield Curve(_("best of n: test"), test, TEST_HUE, is_dashed=True)
     proxy = [Place(point.root_kl, point.proxy_gain) for point in points]
-    yield Curve("best of n: proxy", proxy, PROXY_HUE, is_dashed=True)
+    yield Curve(_("best of n: proxy"), proxy, PROXY_HUE, is_dashed=True)
 
 
 def _place(
     point: CheckpointPoint, gain: float | None, error: float | None, is_marked: bool
 ) -> Place:
-    mark = "chosen" if point.is_chosen and is_marked else ""
+    mark = _("chosen") if point.is_chosen and is_marked else ""
     if gain is None or error is None:
         return Place(point.root_kl, gain, mark=mark)
     return Place(point.root_kl, gain, gain - Z95 * error, gain + Z95 * error, mark)
@@ -63,11 +65,14 @@ def _why(found: Overoptimization) -> str:
     if chosen is None:
         return ""
     if len(found.checkpoints) == 1:
-        return f"{chosen.name} is the only checkpoint of this policy."
+        words = _("%(name)s is the only checkpoint of this policy.")
+        return words % {"name": chosen.name}
     if not found.has_test:
-        return f"{chosen.name} is the last one; no test reward model could tell them apart."
-    gain = "" if chosen.test_gain is None else f", {chosen.test_gain:+.2f}"
-    return (
-        f"{chosen.name} was chosen: the highest mean test reward{gain} over SFT, of "
-        f"{len(found.checkpoints)} checkpoints."
+        words = _("%(name)s is the last one; no test reward model could tell them apart.")
+        return words % {"name": chosen.name}
+    words = _(
+        "%(name)s was chosen: the highest mean test reward%(gain)s over SFT, of %(num)s "
+        "checkpoints."
     )
+    gain = "" if chosen.test_gain is None else f", {chosen.test_gain:+.2f}"
+    return words % {"name": chosen.name, "gain": gain, "num": len(found.checkpoints)}

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
 from training.choices import RoundStep
 from training.selectors.loop import LoopStatus
 from training.selectors.rounds import StepState
@@ -10,7 +13,7 @@ from training.selectors.rounds import StepState
 # Of 100 units around the circle; the gap keeps neighboring arcs apart.
 GAP = 2.2
 COLLECT = "collect"
-NOTES = {"queued": "waits for a worker", "waiting_for_people": "waits for people"}
+NOTES = {"queued": _("waits for a worker"), "waiting_for_people": _("waits for people")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,9 @@ def _collect_arc(status: LoopStatus, share: float) -> Arc:
     busy = status.current is not None
     return Arc(
         name=COLLECT,
-        title=f"Collect {need.what}",
+        title=gettext("Collect %(what)s") % {"what": gettext(need.what)},
         state="alive" if not busy else "done",
-        note=f"{need.have} of {need.need}" if not busy else f"{need.have} new",
+        note=_collect_note(need.have, need.need, busy),
         run_id=None,
         rotation=-90.0,
         length=share - GAP,
@@ -66,12 +69,18 @@ def _collect_arc(status: LoopStatus, share: float) -> Arc:
     )
 
 
+def _collect_note(have: int, need: int, is_busy: bool) -> str:
+    if is_busy:
+        return gettext("%(num)s new") % {"num": have}
+    return gettext("%(done)s of %(total)s") % {"done": have, "total": need}
+
+
 def _step_arc(step: StepState, index: int, share: float) -> Arc:
     state = _state(step.state)
     portion = {"done": 1.0, "bad": 1.0, "waiting": 0.0}.get(state, _portion(step))
     return Arc(
         name=step.name,
-        title=step.title,
+        title=gettext(step.title),
         state=state,
         note=_note(step, state),
         run_id=step.run_id,
@@ -99,4 +108,4 @@ def _note(step: StepState, state: str) -> str:
         return ""
     if step.progress_total:
         return f"{100 * step.progress_done // step.progress_total} %"
-    return NOTES.get(step.state, step.state)
+    return str(NOTES.get(step.state, step.state))

@@ -1,15 +1,23 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
+from django.views.i18n import set_language
 
 from frontend.views import (
     account,
     ai_feedback,
     answers,
+    briefs,
+    consent,
     dashboard,
     deployments,
+    flag_schemas,
+    guidelines,
+    languages,
     lineage,
     members,
+    my_labels,
     prompts,
+    reports,
     rounds,
     runs,
     settings,
@@ -22,10 +30,15 @@ urlpatterns = [
     path("", work_views.work_page, name="work"),
     path("login/", account.SignIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("language/", set_language, name="language"),
+    path("catalog/<str:language>/<slug:version>.js", languages.catalog_page, name="catalog"),
     path("account/", account.account_page, name="account"),
     path("account/tokens/<int:token_id>/revoke/", account.token_end, name="token-revoke"),
     path("account/password/", account.PasswordChange.as_view(), name="password"),
+    path(f"{PROJECT}my-labels/", my_labels.my_labels_page, name="my-labels"),
     path(f"{PROJECT}work/<slug:kind>/", work_views.judge_page, name="judge"),
+    path(f"{PROJECT}work/<slug:kind>/agree/", consent.consent_accept, name="consent-accept"),
+    path(f"{PROJECT}work/<slug:kind>/stop/", consent.consent_end, name="consent-end"),
     path(PROJECT, dashboard.dashboard_page, name="project"),
     path(f"{PROJECT}live/", dashboard.dashboard_live, name="project-live"),
     path(f"{PROJECT}rollback/", deployments.rollback, name="rollback"),
@@ -63,6 +76,16 @@ urlpatterns = [
         ai_feedback.revision_decide,
         name="revision-decide",
     ),
+    path(f"{PROJECT}briefs/", briefs.briefs_page, name="briefs"),
+    path(f"{PROJECT}briefs/add/", briefs.brief_add, name="brief-add"),
+    path(f"{PROJECT}briefs/<int:brief_id>/", briefs.brief_change, name="brief-change"),
+    path(
+        f"{PROJECT}briefs/<int:brief_id>/<slug:action>/", briefs.brief_switch, name="brief-switch"
+    ),
+    path(f"{PROJECT}guidelines/", guidelines.guidelines_page, name="guidelines"),
+    path(f"{PROJECT}flags/", flag_schemas.flags_page, name="flags"),
+    path(f"{PROJECT}reports/", reports.reports_page, name="reports"),
+    path(f"{PROJECT}reports/<int:report_id>/resolve/", reports.report_close, name="report-resolve"),
     path(f"{PROJECT}members/", members.members_page, name="members"),
     path(f"{PROJECT}members/<int:user_id>/remove/", members.member_end, name="member-remove"),
     path(

@@ -1,26 +1,32 @@
 from typing import Any
 
 from django import template
+from django.conf import settings
+from django.urls import reverse
+from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext_lazy as _
 
-from annotation.judgements import kind_list
+from annotation.judgements import kind_get, kind_list
+from frontend.labels import plural_of
 from frontend.remedies import remedy_for
+from frontend.views.languages import catalog_version
 
 register = template.Library()
 
 NOTHING = "\N{EN DASH}"
 
 STATE_WORDS = {
-    "queued": "Queued",
-    "running": "Running",
-    "interrupted": "Interrupted, will go on",
-    "succeeded": "Done",
-    "done": "Done",
-    "failed": "Failed",
-    "cancelled": "Cancelled",
-    "waiting": "Not yet",
-    "waiting_for_people": "Waits for people",
-    "paused": "Paused",
-    "left_out": "Left out",
+    "queued": _("Queued"),
+    "running": _("Running"),
+    "interrupted": _("Interrupted, will go on"),
+    "succeeded": _("Done"),
+    "done": _("Done"),
+    "failed": _("Failed"),
+    "cancelled": _("Cancelled"),
+    "waiting": _("Not yet"),
+    "waiting_for_people": _("Waits for people"),
+    "paused": _("Paused"),
+    "left_out": _("Left out"),
 }
 STATE_CLASSES = {
     "running": "alive",
@@ -39,14 +45,35 @@ register.filter("remedy", remedy_for)
 
 @register.inclusion_tag("frontend/partials/tag.html")
 def state_tag(state: str) -> dict[str, str]:
-    return {"words": STATE_WORDS.get(state, state), "class": STATE_CLASSES.get(state, "")}
+    return {"words": str(STATE_WORDS.get(state, state)), "class": STATE_CLASSES.get(state, "")}
+
+
+@register.simple_tag
+def catalog_url() -> str:
+    """Where the words of this page's scripts are; empty in the language they are written in."""
+    language = get_language() or settings.LANGUAGE_CODE
+    if language == settings.LANGUAGE_CODE:
+        return ""
+    return reverse("catalog", args=[language, catalog_version(language)])
 
 
 @register.filter
 def judgement_words(counts: dict[str, int]) -> str:
     """{kind: number} in words, in the order of the kinds; those without any are left out."""
     kinds = [(kind.plural, counts.get(kind.name)) for kind in kind_list()]
-    return ", ".join(f"{plural}: {num}" for plural, num in kinds if num)
+    return ", ".join(f"{plural_of(plural)}: {num}" for plural, num in kinds if num)
+
+
+@register.filter
+def translated(text: str) -> str:
+    """A label of the data, such as a step's, in the reader's language."""
+    return gettext(text)
+
+
+@register.filter
+def warns(kind: str) -> bool:
+    """Whether people agree to a content warning before work of this kind."""
+    return kind_get(kind).needs_consent
 
 
 @register.filter

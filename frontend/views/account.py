@@ -8,6 +8,8 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -26,7 +28,7 @@ class SignIn(LoginView):
 class PasswordChange(SuccessMessageMixin, PasswordChangeView):
     template_name = "frontend/pages/password.html"
     success_url = reverse_lazy("account")
-    success_message = "Your password is changed."
+    success_message = gettext_lazy("Your password is changed.")
 
 
 @login_required
@@ -51,5 +53,5 @@ def token_end(request: UserRequest, token_id: int) -> HttpResponse:
         token = token_revoke(user=request.user, token_id=token_id)
     except NotFound as error:
         raise Http404(error.message) from error
-    messages.success(request, f"The token {token.name} no longer works.")
+    messages.success(request, _("The token %(name)s no longer works.") % {"name": token.name})
     return redirect("account")

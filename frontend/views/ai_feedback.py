@@ -2,9 +2,9 @@
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.forms import BaseForm
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from annotation.choices import RevisionStatus, Role
@@ -24,7 +24,12 @@ from frontend.ai_feedback_forms import (
     PrincipleChangeForm,
     PrincipleForm,
 )
-from frontend.views.project_page import project_page, refusals_as_messages, render_project
+from frontend.views.project_page import (
+    form_refused,
+    project_page,
+    refusals_as_messages,
+    render_project,
+)
 from frontend.views.requests import UserRequest
 from training.choices import FEEDBACK, FeedbackPurpose
 from training.selectors.ai_feedback import ai_labeler_get, ai_labeler_statuses
@@ -62,10 +67,10 @@ def ai_feedback_page(request: UserRequest, project: Project) -> HttpResponse:
 @require_POST
 def principle_add(request: UserRequest, project: Project) -> HttpResponse:
     form = PrincipleForm(request.POST)
-    if _is_valid(request, form):
+    if not form_refused(request, form):
         with refusals_as_messages(request):
             principle_create(project=project, actor=request.user, **form.cleaned_data)
-            messages.success(request, "Added. Agreement is measured anew with it.")
+            messages.success(request, _("Added. Agreement is measured anew with it."))
     return redirect("ai-feedback", project.slug)
 
 
@@ -74,10 +79,10 @@ def principle_add(request: UserRequest, project: Project) -> HttpResponse:
 def principle_change(request: UserRequest, project: Project, principle_id: int) -> HttpResponse:
     principle = principle_get(project, principle_id)
     form = PrincipleChangeForm(request.POST)
-    if _is_valid(request, form):
+    if not form_refused(request, form):
         with refusals_as_messages(request):
             principle_update(principle=principle, actor=request.user, **form.cleaned_data)
-            messages.success(request, "Saved. Judgements made before keep the text they had.")
+            messages.success(request, _("Saved. Judgements made before keep the text they had."))
     return redirect("ai-feedback", project.slug)
 
 
@@ -85,10 +90,10 @@ def principle_change(request: UserRequest, project: Project, principle_id: int) 
 @require_POST
 def ai_labeler_add(request: UserRequest, project: Project) -> HttpResponse:
     form = AILabelerForm(request.POST, project=project)
-    if _is_valid(request, form):
+    if not form_refused(request, form):
         with refusals_as_messages(request):
             ai_labeler_create(project=project, actor=request.user, **form.cleaned_data)
-            messages.success(request, "Added. Measure how far it agrees with people first.")
+            messages.success(request, _("Added. Measure how far it agrees with people first."))
     return redirect("ai-feedback", project.slug)
 
 
@@ -96,12 +101,12 @@ def ai_labeler_add(request: UserRequest, project: Project) -> HttpResponse:
 @require_POST
 def ai_labeler_change(request: UserRequest, project: Project, labeler_id: int) -> HttpResponse:
     form = AILabelerChangeForm(request.POST, instance=ai_labeler_get(project, labeler_id))
-    if _is_valid(request, form):
+    if not form_refused(request, form):
         # The form has written into its instance; the service compares with the stored row.
         labeler = ai_labeler_get(project, labeler_id)
         with refusals_as_messages(request):
             ai_labeler_update(labeler=labeler, actor=request.user, **form.cleaned_data)
-            messages.success(request, "Saved. It holds from the next round on.")
+            messages.success(request, _("Saved. It holds from the next round on."))
     return redirect("ai-feedback", project.slug)
 
 
@@ -110,10 +115,10 @@ def ai_labeler_change(request: UserRequest, project: Project, labeler_id: int) -
 def ai_labeler_ask(request: UserRequest, project: Project, labeler_id: int) -> HttpResponse:
     labeler = ai_labeler_get(project, labeler_id)
     form = FeedbackForm(request.POST)
-    if _is_valid(request, form):
+    if not form_refused(request, form):
         with refusals_as_messages(request):
             run = feedback_start(labeler=labeler, actor=request.user, **form.cleaned_data)
-            messages.success(request, f"Run {run.pk} is queued.")
+            messages.success(request, _("Run %(id)s is queued.") % {"id": run.pk})
     return redirect("ai-feedback", project.slug)
 
 
@@ -127,14 +132,7 @@ def revision_decide(
     revision: AIRevision = revision_get(project, revision_id)
     with refusals_as_messages(request):
         ACTIONS[action](revision=revision, actor=request.user)
-        messages.success(request, f"Revision {revision.pk} is {revision.status}.")
+        words = _("Revision %(id)s: %(status)s.")
+        status = revision.get_status_display()
+        messages.success(request, words % {"id": revision.pk, "status": status})
     return redirect("ai-feedback", project.slug)
-
-
-def _is_valid(request: UserRequest, form: BaseForm) -> bool:
-    """Whether it is; what is wrong becomes a message on the page one returns to."""
-    for field, errors in form.errors.items():
-        messages.error(
-            request, f"{field.replace('_', ' ').capitalize()}: {' '.join(map(str, errors))}"
-        )
-    return form.is_valid()

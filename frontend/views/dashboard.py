@@ -2,6 +2,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from annotation.choices import Role
@@ -53,9 +54,7 @@ def _context(request: UserRequest, project: Project) -> dict[str, Any]:
         "deployments": deployments_get(project),
         "arcs": ring(status),
         "progress": progress,
-        "open_tasks": [
-            (kind_get(kind).plural, num) for kind, num in progress["open_tasks"].items()
-        ],
+        "collected": _collected(progress),
         "rounds": [(item, decision_tag(item)) for item in rounds[:NUM_ROUNDS]],
         "charts": trend_charts(rounds),
         "active_runs": list(runs.filter(status__in=RUN_ACTIVE)),
@@ -63,23 +62,40 @@ def _context(request: UserRequest, project: Project) -> dict[str, Any]:
     }
 
 
+def _collected(progress: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of each kind: how many judgements there are, and how many tasks wait."""
+    judged, waiting = progress["judgements"], progress["open_tasks"]
+    return [
+        {
+            "title": kind_get(kind).title,
+            "judged": judged.get(kind, 0),
+            "waiting": waiting.get(kind, 0),
+        }
+        for kind in dict.fromkeys([*judged, *waiting])
+    ]
+
+
 def _failures(last: RoundSummary | None, runs: list[Any]) -> list[dict[str, Any]]:
     """Failed runs, and a failed latest round that has no failed run to tell of."""
     failures = [
-        {"title": f"Run {run.pk}: {run.get_step_display()}", "run": run, "code": run.error_code}
+        {"title": _run_title(run), "run": run, "code": run.error_code}
         | {"text": run.error_text, "at": run.finished_at}
         for run in runs[:NUM_FAILURES]
     ]
     told = {run.round_id for run in runs}
     if last and last.status == "failed" and last.id not in told:
         entry = {
-            "title": f"Round {last.number}",
+            "title": _("Round %(number)s") % {"number": last.number},
             "run": None,
             "round": last,
             "at": last.finished_at,
         }
         failures.insert(0, entry | {"code": last.error_code, "text": last.error_text})
     return failures
+
+
+def _run_title(run: Any) -> str:
+    return _("Run %(id)s: %(step)s") % {"id": run.pk, "step": _(run.get_step_display())}
 
 
 def trend_charts(rounds: list[RoundSummary]) -> list[Chart]:
@@ -93,27 +109,27 @@ def trend_charts(rounds: list[RoundSummary]) -> list[Chart]:
 
     charts = [
         chart(
-            "Reward model: pair accuracy",
+            _("Reward model: pair accuracy"),
             labels,
-            [line("Accuracy", "pair_accuracy", "pair_accuracy_low", "pair_accuracy_high")],
+            [line(_("Accuracy"), "pair_accuracy", "pair_accuracy_low", "pair_accuracy_high")],
             reference=0.5,
-            reference_name="chance",
+            reference_name=_("chance"),
         ),
         chart(
-            "Gain over SFT",
+            _("Gain over SFT"),
             labels,
             [
-                _with_error("Test", heads, "test_gain"),
-                _with_error("Proxy", heads, "reward_gain"),
+                _with_error(_("Test"), heads, "test_gain"),
+                _with_error(_("Proxy"), heads, "reward_gain"),
             ],
             reference=0.0,
             reference_name="SFT",
         ),
-        chart("KL to SFT, nats", labels, [line("KL", "kl_to_reference")]),
+        chart(_("KL to SFT, nats"), labels, [line("KL", "kl_to_reference")]),
         chart(
-            "Mean length, tokens",
+            _("Mean length, tokens"),
             labels,
-            [line("Policy", "length_policy"), line("SFT", "length_reference")],
+            [line(_("Policy"), "length_policy"), line("SFT", "length_reference")],
         ),
     ]
     return [item for item in charts if item is not None]

@@ -1,6 +1,7 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from annotation.choices import Role
@@ -19,11 +20,13 @@ def rollback(request: UserRequest, project: Project) -> HttpResponse:
     reason = request.POST.get("reason", "").strip()[:MAX_REASON]
     seen = request.POST.get("checkpoint", "")
     if not reason or not seen.isdecimal():
-        messages.error(request, "Nothing was rolled back: say why, for those who come after you.")
+        words = _("Nothing was rolled back: say why, for those who come after you.")
+        messages.error(request, words)
         return redirect("project", project.slug)
     with refusals_as_messages(request):
         deployed = deployment_rollback(
             project=project, actor=request.user, reason=reason, checkpoint_id=int(seen)
         )
-        messages.success(request, f"{deployed.checkpoint.name} is in use again.")
+        words = _("%(name)s is in use again.")
+        messages.success(request, words % {"name": deployed.checkpoint.name})
     return redirect("project", project.slug)

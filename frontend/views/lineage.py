@@ -3,6 +3,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation.choices import Role
@@ -51,9 +52,8 @@ def member_readmit(request: UserRequest, project: Project, user_id: int) -> Http
     user = labeler_get(project, user_id)
     with refusals_as_messages(request):
         labeler_readmit(project=project, user=user, actor=request.user)
-        messages.success(
-            request, f"{user.get_username()}'s work counts again, from the next round on."
-        )
+        words = _("%(name)s's work counts again, from the next round on.")
+        messages.success(request, words % {"name": user.get_username()})
     return redirect("member-lineage", project.slug, user_id)
 
 
@@ -75,10 +75,12 @@ def completion_lineage_page(
 
 
 def _tell(request: UserRequest, name: str, done: Forgetting) -> None:
-    messages.success(request, f"{name}'s work no longer counts. Nothing was deleted.")
+    words = _("%(name)s's work no longer counts. Nothing was deleted.")
+    messages.success(request, words % {"name": name})
     if done.round is not None:
-        messages.success(request, f"Round {done.round.number} trains again without it.")
+        words = _("Round %(number)s trains again without it.")
+        messages.success(request, words % {"number": done.round.number})
     if done.refusal is not None:
-        messages.warning(
-            request, f"No round has started: {done.refusal.message} ({done.refusal.code})"
-        )
+        words = _("No round has started: %(message)s (%(code)s)")
+        refusal = {"message": done.refusal.message, "code": done.refusal.code}
+        messages.warning(request, words % refusal)

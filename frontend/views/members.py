@@ -2,6 +2,7 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation.choices import Role
@@ -21,7 +22,8 @@ def members_page(request: UserRequest, project: Project) -> HttpResponse:
         user, role = form.cleaned_data["username"], form.cleaned_data["role"]
         with refusals_as_messages(request):
             membership_set(actor=request.user, project=project, user=user, role=role)
-            messages.success(request, f"{user.username} is {Role(role).label.lower()} now.")
+            words = {"name": user.username, "role": _(Role(role).label).lower()}
+            messages.success(request, _("%(name)s is %(role)s now.") % words)
         return redirect("members", project.slug)
     members = project.memberships.select_related("user").order_by("user__username")
     exclusions = list(exclusion_list(project))
@@ -42,5 +44,6 @@ def member_end(request: UserRequest, project: Project, user_id: int) -> HttpResp
     user = get_object_or_404(User, pk=user_id)
     with refusals_as_messages(request):
         membership_remove(actor=request.user, project=project, user=user)
-        messages.success(request, f"{user.username} is no member any more. Their work stays.")
+        words = _("%(name)s is no member any more. Their work stays.")
+        messages.success(request, words % {"name": user.username})
     return redirect("members", project.slug)

@@ -8,9 +8,11 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied as PageForbidden
+from django.forms import BaseForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
 from annotation.choices import Role
@@ -19,13 +21,17 @@ from annotation.models import Project
 from annotation.selectors.access import project_get, role_of
 
 TABS = (
-    ("project", "Dashboard", Role.REVIEWER),
-    ("answers", "Answers", Role.REVIEWER),
-    ("checkpoints", "Checkpoints", Role.REVIEWER),
-    ("prompts", "Prompts", Role.REVIEWER),
-    ("ai-feedback", "AI feedback", Role.ADMIN),
-    ("members", "Members", Role.ADMIN),
-    ("project-settings", "Settings", Role.ADMIN),
+    ("project", _("Dashboard"), Role.REVIEWER),
+    ("answers", _("Answers"), Role.REVIEWER),
+    ("checkpoints", _("Checkpoints"), Role.REVIEWER),
+    ("prompts", _("Prompts"), Role.REVIEWER),
+    ("briefs", _("Briefs"), Role.ADMIN),
+    ("guidelines", _("Guidelines"), Role.ADMIN),
+    ("flags", _("Flags"), Role.ADMIN),
+    ("reports", _("Reports"), Role.REVIEWER),
+    ("ai-feedback", _("AI feedback"), Role.ADMIN),
+    ("members", _("Members"), Role.ADMIN),
+    ("project-settings", _("Settings"), Role.ADMIN),
 )
 
 
@@ -70,6 +76,15 @@ def refusals_as_messages(request: HttpRequest) -> Iterator[None]:
         raise
     except DomainError as error:
         messages.error(request, f"{error.message} ({error.code})")
+
+
+def form_refused(request: HttpRequest, form: BaseForm) -> bool:
+    """Whether it is; what is wrong becomes a message on the page one returns to."""
+    for field, errors in form.errors.items():
+        label = form.fields[field].label if field in form.fields else None
+        name = label or field.replace("_", " ").capitalize()
+        messages.error(request, f"{name}: {' '.join(map(str, errors))}")
+    return not form.is_valid()
 
 
 def render_project(

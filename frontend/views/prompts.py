@@ -2,6 +2,8 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from annotation.choices import Role
@@ -40,11 +42,14 @@ def prompts_page(request: UserRequest, project: Project) -> HttpResponse:
 def _import(request: UserRequest, project: Project, text: str) -> HttpResponse:
     lines = prompt_text_lines(text)
     result = prompts_import(actor=request.user, project=project, lines=lines)
-    known = f" {result.duplicates} were already here." if result.duplicates else ""
-    messages.success(request, f"{result.created} prompts imported.{known}")
+    words = ngettext("%(num)s prompt imported.", "%(num)s prompts imported.", result.created)
+    words %= {"num": result.created}
+    if result.duplicates:
+        words += " " + _("%(num)s were already here.") % {"num": result.duplicates}
+    messages.success(request, words)
     return redirect("prompts", project.slug)
 
 
 def _require_admin(request: UserRequest, project: Project) -> None:
     if role_of(request.user, project) != Role.ADMIN:
-        raise PermissionDenied("Only an admin of the project may import prompts.")
+        raise PermissionDenied(_("Only an admin of the project may import prompts."))

@@ -4,6 +4,9 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from annotation.choices import Role
@@ -30,32 +33,32 @@ def _note(request: UserRequest) -> str:
     return request.POST.get("note", "").strip()[:MAX_NOTE]
 
 
-ACTIONS: dict[str, tuple[Act, str]] = {
+ACTIONS: dict[str, tuple[Act, Promise]] = {
     "pause": (
         lambda round, request: round_pause(round=round, actor=request.user),
-        "The round pauses: its run saves its state and waits.",
+        gettext_lazy("The round pauses: its run saves its state and waits."),
     ),
     "resume": (
         lambda round, request: round_resume(round=round, actor=request.user),
-        "The round goes on where it stood.",
+        gettext_lazy("The round goes on where it stood."),
     ),
     "cancel": (
         lambda round, request: round_cancel(round=round, actor=request.user),
-        "The round stops. Labels are untouched.",
+        gettext_lazy("The round stops. Labels are untouched."),
     ),
     "retry": (
         lambda round, request: round_retry(
             round=round, actor=request.user, step=request.POST.get("step", "")
         ),
-        "The round is taken up again.",
+        gettext_lazy("The round is taken up again."),
     ),
     "approve": (
         lambda round, request: round_approve(round=round, actor=request.user, note=_note(request)),
-        "Approved. The policy is deployed within seconds.",
+        gettext_lazy("Approved. The policy is deployed within seconds."),
     ),
     "reject": (
         lambda round, request: round_reject(round=round, actor=request.user, note=_note(request)),
-        "Rejected. The policies in use stay.",
+        gettext_lazy("Rejected. The policies in use stay."),
     ),
 }
 
@@ -85,7 +88,8 @@ def round_live(request: UserRequest, project: Project, number: int) -> HttpRespo
 def round_begin(request: UserRequest, project: Project) -> HttpResponse:
     with refusals_as_messages(request):
         started = round_start(project=project, actor=request.user, trigger=Trigger.MANUAL)
-        messages.success(request, f"Round {started.number} has started.")
+        words = _("Round %(number)s has started.")
+        messages.success(request, words % {"number": started.number})
     return redirect("project", project.slug)
 
 
@@ -98,7 +102,7 @@ def round_act(request: UserRequest, project: Project, number: int, action: str) 
     found = round_get_for(user=request.user, round_id=round_get(project, number).id)
     with refusals_as_messages(request):
         act(found, request)
-        messages.success(request, words)
+        messages.success(request, str(words))
     return redirect("round", project.slug, number)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
 from annotation.choices import Role
@@ -19,8 +20,8 @@ from training.services.round_control import run_retry
 from training.services.runs import run_cancel
 
 ACTIONS = {
-    "cancel": (run_cancel, "The run stops at its next step. Labels are untouched."),
-    "retry": (run_retry, "The run is queued again and goes on from its saved state."),
+    "cancel": (run_cancel, _("The run stops at its next step. Labels are untouched.")),
+    "retry": (run_retry, _("The run is queued again and goes on from its saved state.")),
 }
 
 
@@ -58,7 +59,7 @@ def run_act(request: UserRequest, project: Project, run_id: int, action: str) ->
     service, words = ACTIONS[action]
     with refusals_as_messages(request):
         service(run=_run(project, run_id), actor=request.user)
-        messages.success(request, words)
+        messages.success(request, str(words))
     return redirect("run", project.slug, run_id)
 
 

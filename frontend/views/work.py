@@ -4,6 +4,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.templatetags.static import static
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -15,15 +16,17 @@ from annotation.selectors.access import role_of
 from annotation.selectors.assignments import assignment_present
 from annotation.selectors.queue import WorkItem, work_list
 from annotation.services.assignments import assignment_claim
+from annotation.services.consents import ConsentNeeded, ExposureCapReached
+from frontend.views.consent import limit_page
 from frontend.views.project_page import project_page
 from frontend.views.requests import UserRequest
 
-# Stored word for word as the reason of the skip.
+# Stored word for word as the reason of the skip, whatever language the person reads.
 SKIP_REASONS = (
-    "The prompt makes no sense",
-    "I do not know enough to judge it",
-    "The answers are broken or cut off",
-    "It is harmful or upsetting",
+    gettext_noop("The prompt makes no sense"),
+    gettext_noop("I do not know enough to judge it"),
+    gettext_noop("The answers are broken or cut off"),
+    gettext_noop("It is harmful or upsetting"),
 )
 
 
@@ -54,11 +57,13 @@ def judge_page(request: UserRequest, project: Project, kind: str) -> HttpRespons
         assignment = assignment_claim(project=project, annotator=request.user, kind=kind)
     except UnknownKind as error:
         raise NotFound(error.message) from error
+    except (ConsentNeeded, ExposureCapReached) as error:
+        return limit_page(request, project, judgement, error)
     context = {
         "project": project,
         "kind": judgement,
         "presentation": assignment_present(assignment) if assignment else None,
         "script_url": static(f"frontend/build/judgements/{kind}.js"),
-        "skip_reasons": SKIP_REASONS,
+        "skip_reasons": [{"stored": reason, "shown": gettext(reason)} for reason in SKIP_REASONS],
     }
     return render(request, f"frontend/judgements/{kind}.html", context)

@@ -64,6 +64,11 @@ function errorFrom(status: number, answer: unknown): ApiError {
   return new ApiError(`http_${status}`, `The server answered with status ${status}.`, status);
 }
 
+/** Where the person logs in again; afterwards they come to their list of work. */
+export function loginAddress(): string {
+  return `${root()}login/`;
+}
+
 function root(): string {
   return document.body.dataset["root"] ?? "/";
 }

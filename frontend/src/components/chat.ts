@@ -1,12 +1,8 @@
 // A prompt drawn as the conversation it is.
 import type { Message } from "../api/assignments.ts";
 import { el } from "./dom.ts";
-
-const SPEAKERS: Readonly<Record<Message["role"], string>> = {
-  system: "Instruction",
-  user: "Person",
-  assistant: "Assistant",
-};
+import { gettext } from "./i18n.ts";
+import { renderText } from "./text.ts";
 
 export function renderChat(box: HTMLElement, messages: readonly Message[]): void {
   box.replaceChildren(...messages.map(renderMessage));
@@ -14,7 +10,19 @@ export function renderChat(box: HTMLElement, messages: readonly Message[]): void
 }
 
 function renderMessage(message: Message): HTMLElement {
-  const speaker = el("span", { class: "speaker" }, SPEAKERS[message.role] ?? message.role);
-  const text = el("div", { class: "prose", dir: "auto" }, message.content);
+  const text = el("div", { class: "prose" });
+  renderText(text, message.content);
+  const speaker = el("span", { class: "speaker" }, speakerOf(message.role));
   return el("li", { class: "message", "data-role": message.role }, speaker, text);
+}
+
+function speakerOf(role: Message["role"]): string {
+  switch (role) {
+    case "system":
+      return gettext("Instruction");
+    case "user":
+      return gettext("Person");
+    case "assistant":
+      return gettext("Assistant");
+  }
 }

@@ -32,6 +32,13 @@ export function pageData<T>(id: string): T {
   return JSON.parse(find(`#${id}`).textContent ?? "null") as T;
 }
 
+const NO_TEXT = ["button", "checkbox", "radio", "range", "reset", "submit"]
+  .map((type) => `[type=${type}]`)
+  .join();
+
+/** Keys that reach this element write something. */
 export function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.matches("input, textarea, select");
+  return (
+    target instanceof HTMLElement && target.matches(`input:not(${NO_TEXT}), textarea, select`)
+  );
 }

@@ -6,29 +6,37 @@ const SHORTEST_MS = 10_000;
 const LONGEST_MS = 5 * 60_000;
 
 export class Lease {
-  readonly #onLost: (error: ApiError) => void;
+  readonly #onLost: (error: ApiError) => unknown;
+  #assignment = 0;
   #timer = 0;
   #active = false;
-  #interval = LONGEST_MS;
 
-  constructor(onLost: (error: ApiError) => void) {
+  constructor(onLost: (error: ApiError) => unknown) {
     this.#onLost = onLost;
   }
 
   start(assignment: number, expiresAt: string): void {
     this.stop();
+    this.#assignment = assignment;
     const left = new Date(expiresAt).getTime() - Date.now();
-    this.#interval = Math.min(Math.max(left / 3, SHORTEST_MS), LONGEST_MS);
-    this.#timer = window.setInterval(() => void this.#beat(assignment), this.#interval);
+    const interval = Math.min(Math.max(left / 3, SHORTEST_MS), LONGEST_MS);
+    this.#timer = window.setInterval(() => void this.#beat(assignment), interval);
   }
 
   stop(): void {
     window.clearInterval(this.#timer);
+    this.#assignment = 0;
   }
 
   /** Without a sign of life the reservation runs out, and someone else gets the task. */
   touch(): void {
     this.#active = true;
+  }
+
+  /** Renews at once, whether or not the person moved. */
+  check(): void {
+    this.#active = true;
+    if (this.#assignment) void this.#beat(this.#assignment);
   }
 
   async #beat(assignment: number): Promise<void> {
@@ -38,7 +46,9 @@ export class Lease {
       await api.renew(assignment);
     } catch (error) {
       // An unreachable server is no lost lease: the next beat tries again.
-      if (error instanceof ApiError && [404, 409].includes(error.status)) this.#lost(error);
+      const isLost = error instanceof ApiError && [404, 409].includes(error.status);
+      // The task may have been handed in while the renewal was under way.
+      if (isLost && assignment === this.#assignment) this.#lost(error);
     }
   }
 

@@ -2,22 +2,27 @@
 //
 // A kind of judgement brings a `Judgement`; all it shares with the other kinds is here.
 import * as api from "../api/assignments.ts";
-import type { Presentation } from "../api/assignments.ts";
-import { ApiError } from "../api/client.ts";
+import type { Presentation, ReportKind } from "../api/assignments.ts";
+import { ApiError, loginAddress } from "../api/client.ts";
 import { ActiveTimer } from "./active_timer.ts";
+import { Ahead } from "./ahead.ts";
 import { renderChat } from "./chat.ts";
 import { find, isTyping, pageData } from "./dom.ts";
-import { Drafts, type DraftStatus } from "./drafts.ts";
+import { Drafts, wordsOf, type DraftStatus } from "./drafts.ts";
+import { GuidelinesDialog } from "./guidelines_dialog.ts";
+import { gettext, interpolate } from "./i18n.ts";
 import { Lease } from "./lease.ts";
-import { Problem } from "./problem.ts";
+import { Problem, type WayOn } from "./problem.ts";
+import { ReportDialog } from "./report_dialog.ts";
+import { isPassing, Retry } from "./retry.ts";
+import { SingleKeys } from "./single_keys.ts";
+import { Sitting } from "./sitting.ts";
 import { SkipDialog } from "./skip_dialog.ts";
+import { Tabs } from "./tabs.ts";
+import { TakeBack } from "./take_back.ts";
+import { ViewOptions } from "./view_options.ts";
 
 const LOOK_AGAIN_MS = 8_000;
-const DRAFT_WORDS: Readonly<Record<DraftStatus, string>> = {
-  saving: "Saving draft…",
-  saved: "Draft saved",
-  local: "Draft kept on this device; the server could not be reached",
-};
 
 export interface Judgement {
   /** Shows a new task; `draft` is what the person had done before, or null. */
@@ -35,21 +40,45 @@ export interface Judgement {
 export class Session {
   readonly #root = find("[data-work]");
   readonly #live = find("[data-live]");
+  readonly #notice = find("[data-notice]");
   readonly #problem = new Problem(find("[data-problem]"));
   readonly #drafts = new Drafts((status) => this.#sayDraft(status));
-  readonly #lease = new Lease((error) => this.#lostLease(error));
+  readonly #lease = new Lease((error) => this.#busy || this.#lostLease(error));
   readonly #skip = new SkipDialog((reason) => void this.#skipTask(reason));
+  readonly #report = new ReportDialog((kind, text) => void this.#send(kind, text));
+  readonly #guidelines = new GuidelinesDialog(this.#root.dataset["project"] ?? "");
+  readonly #singleKeys = new SingleKeys();
+  readonly #views = new ViewOptions((sentence) => this.announce(sentence));
+  readonly #ahead = new Ahead((aheadOf) => this.#reserve(aheadOf));
+  readonly #takeBack = new TakeBack(this.#name(), () => void this.#undo());
+  readonly #retry = new Retry();
+  readonly #sitting = new Sitting(this.#name());
+  readonly #tabs = new Tabs({
+    opened: (id) => this.#openedElsewhere(id),
+    settled: (id, next) => void this.#settledElsewhere(id, next),
+  });
   readonly #judgement: Judgement;
   #timer = new ActiveTimer();
   #task: Presentation | null = null;
+  /** At work in another tab; here it only waits. */
+  #elsewhere: Presentation | null = null;
+  /** The newest draft; null while the person did nothing. */
+  #draft: unknown = null;
+  /** A submit of this task went out and no answer came. */
+  #unanswered = 0;
   #busy = false;
-  #done = 0;
   #lookAgain = 0;
 
   constructor(judgement: (session: Session) => Judgement) {
     this.#judgement = judgement(this);
     this.#listen();
+    this.#sayDone();
     this.#show(pageData<Presentation | null>("presentation"));
+  }
+
+  /** What the person is at; null while there is nothing to do. */
+  get task(): Presentation | null {
+    return this.#task;
   }
 
   /** Speaks to screen readers. */
@@ -59,56 +88,136 @@ export class Session {
 
   /** The person changed something worth keeping. */
   changed(draft: object): void {
+    this.#draft = draft;
+    this.#retry.cancel();
     this.#problem.hide();
+    this.#notice.hidden = true;
     this.#drafts.change(draft);
+  }
+
+  /** A call that the kind made itself was refused; `again` makes it once more. */
+  failed(error: unknown, again: () => void): void {
+    this.#failed(error, again);
   }
 
   async submit(): Promise<void> {
     const task = this.#task;
     if (!task || this.#busy) return;
-    const payload = this.#judgement.payload(this.#timer.seconds());
+    const seconds = this.#timer.seconds();
+    const payload = this.#judgement.payload(seconds);
     if (!payload) return this.announce(this.#judgement.missing());
-    await this.#attempt(async () => {
-      await api.submit(task.id, payload);
-      this.#done += 1;
-      await this.#next(`Saved. ${this.#done} done in this sitting.`);
-    }, () => void this.submit());
+    await this.#attempt(
+      () => this.#submitted(task, payload, seconds),
+      () => void this.submit(),
+    );
   }
 
   openSkip(): void {
     if (this.#task && !this.#busy) this.#skip.open();
   }
 
+  async #submitted(task: Presentation, payload: object, seconds: number): Promise<void> {
+    try {
+      await api.submit(task.id, payload);
+    } catch (error) {
+      if (!this.#wasStoredBefore(task, error)) throw error;
+      this.announce(gettext("It had been stored the first time."));
+    }
+    this.#unanswered = 0;
+    this.#sitting.add(seconds);
+    this.#takeBack.add(task.id, task.undo_seconds);
+    await this.#next(gettext("Saved."));
+  }
+
+  /** The answer to our own first try was lost on the way: nothing is doubled, nothing is wrong. */
+  #wasStoredBefore(task: Presentation, error: unknown): boolean {
+    if (isPassing(error)) this.#unanswered = task.id;
+    const isStored = error instanceof ApiError && error.code === "assignment_already_submitted";
+    return isStored && this.#unanswered === task.id;
+  }
+
   async #skipTask(reason: string): Promise<void> {
     const task = this.#task;
     if (!task) return;
-    await this.#attempt(async () => {
-      await api.skip(task.id, reason);
-      await this.#next("Skipped.");
-    }, () => void this.#skipTask(reason));
+    await this.#attempt(
+      async () => {
+        await api.skip(task.id, reason);
+        await this.#next(gettext("Skipped."));
+      },
+      () => void this.#skipTask(reason),
+    );
   }
 
+  async #send(kind: ReportKind, text: string): Promise<void> {
+    const task = this.#task;
+    if (!task) return;
+    await this.#attempt(
+      async () => {
+        await api.report(task.id, kind, text);
+        this.#say(gettext("Sent. The project's reviewers will look at it; go on when you like."));
+      },
+      () => void this.#send(kind, text),
+    );
+  }
+
+  /** Brings the last submit back; what the person is at now waits for its turn. */
+  async #undo(): Promise<void> {
+    const id = this.#takeBack.newest;
+    if (id === null || this.#busy) return;
+    await this.#attempt(
+      async () => {
+        this.#drafts.flush();
+        const taken = await api.undo(id);
+        const current = this.#task;
+        if (current) this.#ahead.hold({ ...current, draft: this.#draft });
+        this.#takeBack.remove(id);
+        this.#sitting.takeBack();
+        this.#sayDone();
+        this.#show(taken);
+        this.#say(gettext("Taken back. Change it and submit it again."));
+      },
+      () => void this.#undo(),
+    );
+  }
+
+  /** The task is settled: the one that waits is shown at once, or the next is asked for. */
   async #next(sentence: string): Promise<void> {
+    const settled = this.#task;
     this.#drafts.discard();
     this.#lease.stop();
     this.#task = null;
-    this.#sayDone(sentence);
-    const task = await this.#claim();
+    this.#sayDone();
+    this.announce(sentence);
+    const waiting = await this.#ahead.take();
+    const task = waiting ?? (await this.#claim(this.#tabs.theirs));
+    if (settled) this.#tabs.settled(settled.id, task?.id ?? null);
     this.#show(task);
-    this.announce(`${sentence} ${task ? "Here is the next one." : "Nothing more to do right now."}`);
+    // It was reserved a while ago; should it be gone, nobody has begun with it yet.
+    if (waiting) this.#lease.check();
+    const then = task
+      ? gettext("Here is the next one.")
+      : gettext("Nothing more to do right now.");
+    this.announce(`${sentence} ${this.#sitting.sentence()} ${then}`);
   }
 
-  #claim(): Promise<Presentation | null> {
+  #claim(aheadOf?: number): Promise<Presentation | null> {
     const { project, kind } = this.#root.dataset;
-    return api.claim(project ?? "", kind ?? "");
+    return api.claim(project ?? "", kind ?? "", aheadOf);
+  }
+
+  async #reserve(aheadOf: number): Promise<Presentation | null> {
+    const task = await this.#claim(aheadOf);
+    return task?.id === this.#tabs.theirs ? null : task;
   }
 
   /** Runs one step while the page is busy; a failure is shown with the way to try again. */
   async #attempt(step: () => Promise<void>, again: () => void): Promise<void> {
     this.#setBusy(true);
+    this.#retry.cancel();
     this.#problem.hide();
     try {
       await step();
+      this.#retry.reset();
     } catch (error) {
       this.#failed(error, again);
     } finally {
@@ -118,35 +227,103 @@ export class Session {
 
   #failed(error: unknown, again: () => void): void {
     const code = error instanceof ApiError ? error.code : "";
-    const goOn = () => void this.#attempt(() => this.#next(""), goOn);
-    if (!this.#task || code === "assignment_already_submitted") {
-      this.#problem.show(error, { label: "Go on", action: goOn });
-    } else if (code === "assignment_expired") {
+    if (code === "assignment_expired" || code === "assignment_withdrawn") {
       this.#lostLease(error);
+    } else if (code === "consent_needed" || code === "exposure_cap_reached") {
+      // In place of the work the server's page then says why there is none.
+      window.location.reload();
+    } else if (code === "undo_refused") {
+      this.#refusedUndo(error);
+    } else if (isPassing(error)) {
+      this.#tryLater(error, this.#task ? again : this.#goOn);
+    } else if (!this.#task || code === "assignment_already_submitted") {
+      this.#problem.show(error, { label: gettext("Go on"), action: this.#goOn });
+    } else if (error instanceof ApiError && (error.status === 401 || code === "csrf_failed")) {
+      this.#loggedOut(error, again);
     } else {
-      this.#problem.show(error, { label: "Try again", action: again });
+      this.#problem.show(error, { label: gettext("Try again"), action: again });
     }
+  }
+
+  readonly #goOn = (): void => {
+    void this.#attempt(() => this.#next(""), this.#goOn);
+  };
+
+  #tryLater(error: ApiError, again: () => void): void {
+    const seconds = this.#retry.schedule(error, again);
+    const note = interpolate(gettext("The page tries again by itself in %(seconds)s seconds."), {
+      seconds,
+    });
+    this.#problem.show(error, { label: gettext("Try again"), action: again }, [], note);
+  }
+
+  #loggedOut(error: ApiError, again: () => void): void {
+    const logIn = () => {
+      window.open(loginAddress(), "_blank", "noopener");
+      return true;
+    };
+    this.#retry.onReturn(again);
+    this.#problem.show(error, { label: gettext("Try again"), action: again }, [
+      { label: gettext("Log in"), action: logIn },
+    ]);
+  }
+
+  #refusedUndo(error: unknown): void {
+    const id = this.#takeBack.newest;
+    if (id !== null) this.#takeBack.remove(id);
+    this.#problem.show(error, { label: gettext("Go on"), action: () => undefined });
   }
 
   /** Takes the same task up again when it is still free; its draft comes back with it. */
   #lostLease(error: unknown): void {
-    const takeUp = () =>
-      void this.#attempt(async () => this.#show(await this.#claim()), takeUp);
-    this.#problem.show(error, { label: "Take it up again", action: takeUp });
+    const lost = this.#task;
+    if (lost && this.#draft === null && !this.#busy) return void this.#replace(lost);
+    const takeUp = (): void => {
+      void this.#attempt(async () => {
+        const task = await this.#claim();
+        this.#show(task);
+        if (lost && task?.id !== lost.id) this.#sayGone();
+      }, takeUp);
+    };
+    const isWithdrawn = error instanceof ApiError && error.code === "assignment_withdrawn";
+    const label = isWithdrawn ? gettext("Go on") : gettext("Take it up again");
+    const words = wordsOf(this.#draft);
+    this.#problem.show(error, { label, action: takeUp }, words ? [copying(words)] : []);
+  }
+
+  /** Nothing was begun with the task that is gone, so another one takes its place silently. */
+  async #replace(lost: Presentation): Promise<void> {
+    const task = await this.#claim().catch(() => undefined);
+    if (task !== undefined && this.#task?.id === lost.id && this.#draft === null) {
+      this.#show(task);
+    }
+  }
+
+  #sayGone(): void {
+    this.#say(gettext("Somebody else has that task by now; your draft of it is kept."));
   }
 
   #show(task: Presentation | null): void {
     this.#task = task;
+    this.#elsewhere = null;
+    this.#draft = null;
     this.#timer = new ActiveTimer();
     this.#root.dataset["state"] = task ? "judging" : "idle";
+    this.#notice.hidden = true;
     window.clearTimeout(this.#lookAgain);
     if (!task) return this.#waitForWork();
     find("[data-draft-status]").textContent = "";
-    renderChat(find("[data-chat]"), task.prompt.messages);
-    find("[data-guidelines]").textContent = task.guidelines;
+    this.#tabs.opened(task.id);
     this.#lease.start(task.id, task.lease_expires_at);
-    this.#judgement.open(task, this.#drafts.open(task.id, task.draft));
+    this.#guidelines.follow(task);
+    renderChat(find("[data-chat]"), task.prompt?.messages ?? []);
+    this.#draft = this.#drafts.open(task.id, task.draft);
+    this.#judgement.open(task, this.#draft);
+    this.#views.open();
     window.scrollTo({ top: 0 });
+    this.#root.dataset["task"] = String(task.id);
+    // First the person sees this one, then we ask for the one to come.
+    if ("prefetch" in this.#root.dataset) window.setTimeout(() => this.#ahead.prepare(task.id));
   }
 
   #waitForWork(): void {
@@ -155,9 +332,67 @@ export class Session {
 
   /** A hidden page claims nothing: the task would wait for somebody who is not there. */
   async #look(): Promise<void> {
-    const task = document.hidden ? null : await this.#claim().catch(() => null);
-    this.#show(task);
-    if (task) this.announce("There is something to do again.");
+    const claim = document.hidden ? null : this.#claim(this.#tabs.theirs);
+    const task = await claim?.catch(() => null);
+    if (this.#task || this.#elsewhere) return;
+    this.#show(task ?? null);
+    if (task) this.announce(gettext("There is something to do again."));
+  }
+
+  /** Two tabs at one task: the newer one has it, the other keeps what was written and waits. */
+  #openedElsewhere(id: number): void {
+    this.#ahead.forget(id);
+    if (this.#task?.id !== id) return;
+    this.#drafts.flush(true);
+    this.#lease.stop();
+    this.#retry.cancel();
+    this.#problem.hide();
+    this.#elsewhere = this.#task;
+    this.#task = null;
+    this.#root.dataset["state"] = "elsewhere";
+  }
+
+  async #settledElsewhere(id: number, next: number | null): Promise<void> {
+    if (id !== (this.#task ?? this.#elsewhere)?.id) return;
+    this.#task = null;
+    this.#elsewhere = null;
+    this.#drafts.discard();
+    this.#lease.stop();
+    await this.#attempt(async () => {
+      this.#show(await this.#claim(next ?? undefined));
+      this.#say(gettext("That task was handed in from another tab. Here you go on from there."));
+    }, this.#goOn);
+  }
+
+  async #useHere(): Promise<void> {
+    const parked = this.#elsewhere;
+    if (!parked || this.#busy) return;
+    await this.#attempt(
+      async () => this.#open(await api.get(parked.id)),
+      () => void this.#useHere(),
+    );
+  }
+
+  /** Shows the task if it is still the person's, else goes on from where the server stands. */
+  async #open(task: Presentation): Promise<void> {
+    if (task.status === "active") return this.#show(task);
+    this.#show(await this.#claim());
+    this.#say(gettext("That task is settled; here you go on from there."));
+  }
+
+  /** A page that the browser kept and brings back may show what is long submitted. */
+  async #cameBack(): Promise<void> {
+    const task = this.#task ?? this.#elsewhere;
+    this.#drafts.flush();
+    await this.#attempt(
+      async () => {
+        if (!task) return this.#show(await this.#claim());
+        const now = await api.get(task.id);
+        if (now.status !== "active") await this.#open(now);
+        else if (this.#elsewhere) this.#show(now);
+      },
+      () => void this.#cameBack(),
+    );
   }
 
   #setBusy(busy: boolean): void {
@@ -166,27 +401,50 @@ export class Session {
     this.#judgement.busy(busy);
   }
 
-  #sayDone(sentence: string): void {
-    find("[data-done]").textContent = this.#done ? `${this.#done} done in this sitting` : "";
+  /** In view and to screen readers. */
+  #say(sentence: string): void {
+    this.#notice.textContent = sentence;
+    this.#notice.hidden = false;
     this.announce(sentence);
   }
 
+  #sayDone(): void {
+    find("[data-done]").textContent = this.#sitting.sentence();
+  }
+
   #sayDraft(status: DraftStatus): void {
-    find("[data-draft-status]").textContent = DRAFT_WORDS[status];
+    find("[data-draft-status]").textContent = draftWords(status);
+  }
+
+  /** Of this work of this person, for what the browser remembers. */
+  #name(): string {
+    const { project, kind, person } = this.#root.dataset;
+    return [person, project, kind].join(":");
   }
 
   #listen(): void {
     const touch = () => {
       this.#timer.touch();
       this.#lease.touch();
+      this.#ahead.touch();
     };
     for (const name of ["pointermove", "pointerdown", "keydown", "scroll"]) {
       document.addEventListener(name, touch, { passive: true, capture: true });
     }
     document.addEventListener("visibilitychange", () => document.hidden && this.#timer.pause());
     document.addEventListener("keydown", (event) => this.#key(event));
-    find("[data-skip]").addEventListener("click", () => this.openSkip());
-    find("[data-look]").addEventListener("click", () => void this.#look());
+    window.addEventListener("pageshow", (event) => event.persisted && void this.#cameBack());
+    const clicks: Readonly<Record<string, () => unknown>> = {
+      "[data-skip]": () => this.openSkip(),
+      "[data-look]": () => this.#look(),
+      "[data-use-here]": () => this.#useHere(),
+      "[data-flag]": () => this.#openReport("content"),
+      "[data-report]": () => this.#openReport("problem"),
+      "[data-guidelines-button]": () => this.#openGuidelines(),
+    };
+    for (const [selector, action] of Object.entries(clicks)) {
+      find(selector).addEventListener("click", () => void action());
+    }
     for (const button of document.querySelectorAll<HTMLElement>("[data-opens]")) {
       const dialog = find<HTMLDialogElement>(`#${button.dataset["opens"]}`);
       button.addEventListener("click", () => dialog.showModal());
@@ -194,16 +452,90 @@ export class Session {
   }
 
   #key(event: KeyboardEvent): void {
-    if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
-    if (this.#busy || !this.#task) return;
-    if (this.#judgement.key(event) || this.#sharedKey(event)) event.preventDefault();
+    if (event.defaultPrevented || document.querySelector("dialog[open]") || this.#busy) return;
+    if (!this.#singleKeys.allow(event)) return;
+    // On many keyboards "!" is Shift and a digit, which some kinds take for the digit.
+    const isShared = event.key === "!" && this.#sharedKey(event);
+    const isUsed = isShared || (this.#task !== null && this.#judgement.key(event));
+    if (isUsed || this.#sharedKey(event)) event.preventDefault();
   }
 
   #sharedKey(event: KeyboardEvent): boolean {
-    if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return false;
-    if (event.key === "?") find<HTMLDialogElement>("#keys-dialog").showModal();
-    else if (event.key.toLowerCase() === "s") this.openSkip();
-    else return false;
+    if (isTyping(event.target)) return leaveField(event);
+    const control = event.ctrlKey || event.metaKey;
+    if (event.altKey || event.repeat) return false;
+    const key = event.key.toLowerCase();
+    if (control) return key === "z" && !event.shiftKey && this.#undoByKey();
+    if (key === "u") return this.#undoByKey();
+    if (key === "?") return openKeys();
+    if (key === "r") return this.#views.raw();
+    if (key === "l") return this.#views.layout();
+    return this.#task !== null && this.#taskKey(key);
+  }
+
+  #taskKey(key: string): boolean {
+    switch (key) {
+      case "s":
+        this.openSkip();
+        return true;
+      case "g":
+        return this.#openGuidelines();
+      case "v":
+        return this.#views.differences();
+      case "f":
+        return this.#openReport("content");
+      case "!":
+        return this.#openReport("problem");
+      default:
+        return false;
+    }
+  }
+
+  #undoByKey(): boolean {
+    if (this.#takeBack.newest === null) return false;
+    void this.#undo();
     return true;
+  }
+
+  #openReport(kind: ReportKind): true {
+    if (this.#task && !this.#busy) this.#report.open(kind);
+    return true;
+  }
+
+  #openGuidelines(): true {
+    this.#guidelines.open();
+    return true;
+  }
+}
+
+function openKeys(): true {
+  find<HTMLDialogElement>("#keys-dialog").showModal();
+  return true;
+}
+
+function leaveField(event: KeyboardEvent): boolean {
+  if (event.key !== "Escape") return false;
+  (event.target as HTMLElement).blur();
+  return true;
+}
+
+function copying(words: string): WayOn {
+  return {
+    label: gettext("Copy my text"),
+    action: () => {
+      void navigator.clipboard.writeText(words);
+      return true;
+    },
+  };
+}
+
+function draftWords(status: DraftStatus): string {
+  switch (status) {
+    case "saving":
+      return gettext("Saving draft…");
+    case "saved":
+      return gettext("Draft saved");
+    case "local":
+      return gettext("Draft kept on this device; the server could not be reached");
   }
 }

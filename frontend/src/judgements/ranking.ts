@@ -1,206 +1,39 @@
-// The ranking page: K answers side by side, put in order by keys, clicks or dragging.
+// The ranking page: K answers side by side, put in order.
 import type { Presentation } from "../api/assignments.ts";
-import { find } from "../components/dom.ts";
 import { Session, type Judgement } from "../components/session.ts";
-import { Cards } from "../ranking/cards.ts";
-import { Dragging, type Drop } from "../ranking/drag.ts";
-import { commandOf, type Command } from "../ranking/keys.ts";
-import * as orders from "../ranking/order.ts";
-import type { Order } from "../ranking/order.ts";
-import { announcement, remaining } from "../ranking/sentences.ts";
-import { Tray } from "../ranking/tray.ts";
+import { OrderDesk } from "../ranking/desk.ts";
 
 class Ranking implements Judgement {
-  readonly #session: Session;
-  readonly #cards: Cards;
-  readonly #tray: Tray;
-  readonly #submit = find<HTMLButtonElement>("[data-submit]");
-  #order: Order = orders.orderStart([]);
-  #history: Order[] = [];
+  readonly #desk: OrderDesk;
 
   constructor(session: Session) {
-    this.#session = session;
-    const toggle = (id: number) => this.#toggle(id);
-    const list = find("[data-tray]");
-    this.#cards = new Cards(find("[data-answers]"), {
-      toggle,
-      tie: (id) => this.#change(orders.tie(this.#order, id), id),
+    this.#desk = new OrderDesk({
+      changed: () => session.changed(this.#desk.said()),
+      announce: (sentence) => session.announce(sentence),
+      submit: () => void session.submit(),
     });
-    this.#tray = new Tray(list, {
-      takeBack: toggle,
-      move: (id, direction) => this.#change(orders.move(this.#order, id, direction), id),
-      toggleTie: (id) => this.#change(orders.toggleTie(this.#order, id), id),
-    });
-    new Dragging(find("[data-work]"), list, (id, drop) => this.#dropped(id, drop));
-    this.#submit.addEventListener("click", () => void session.submit());
-    find("[data-undo]").addEventListener("click", () => this.#undo());
-    find("[data-clear]").addEventListener("click", () => this.#change(orders.clear(this.#order)));
-    find("[data-tray-toggle]").addEventListener("click", (event) => toggleTray(event));
   }
 
   open(task: Presentation, draft: unknown): void {
-    const shown = task.completions.map(({ id }) => id);
-    this.#order = orders.orderFromDraft(shown, draft);
-    this.#history = [];
-    this.#cards.open(task, this.#order);
-    this.#tray.open(task);
-    this.#draw();
-    // The first answer, so that Tab, arrows and Space work without reaching for the mouse.
-    find("[data-answer]").focus({ preventScroll: true });
+    this.#desk.open(task, draft, { asksAllBad: task.options["all_bad"] !== false });
+    this.#desk.focus();
   }
 
   payload(seconds: number): object | null {
-    if (!orders.isComplete(this.#order)) return null;
-    return { order: this.#order.groups, seconds_spent: seconds };
+    return this.#desk.isComplete ? { ...this.#desk.said(), seconds_spent: seconds } : null;
   }
 
   missing(): string {
-    return remaining(this.#order);
+    return this.#desk.missing();
   }
 
   busy(busy: boolean): void {
-    this.#submit.classList.toggle("busy", busy);
-    this.#submit.setAttribute("aria-busy", String(busy));
+    this.#desk.busy(busy);
   }
 
   key(event: KeyboardEvent): boolean {
-    const command = commandOf(event);
-    return command !== null && this.#run(command, event);
+    return this.#desk.key(event);
   }
-
-  #run(command: Command, event: KeyboardEvent): boolean {
-    const focused = focusedAnswer();
-    switch (command.does) {
-      case "place":
-      case "tie":
-        return this.#byLetter(command.letter, command.does);
-      case "back":
-        return this.#change(orders.removeLast(this.#order), this.#order.groups.at(-1)?.at(-1));
-      case "undo":
-        return this.#undo();
-      case "submit":
-        return this.#enter(event, focused);
-      case "focus":
-        return this.#focusNext(focused, command.direction);
-      case "remove":
-        return this.#onFocused(focused, (id) => orders.remove(this.#order, id));
-      case "toggle-tie":
-        return this.#onFocused(this.#placedOrLast(focused), (id) =>
-          orders.toggleTie(this.#order, id),
-        );
-      case "move":
-        return this.#onFocused(this.#placedOrLast(focused), (id) =>
-          orders.move(this.#order, id, command.direction),
-        );
-    }
-  }
-
-  /** Places a free answer; a placed one gets the focus, so that the next keys act on it. */
-  #byLetter(letter: string, does: "place" | "tie"): boolean {
-    const id = orders.idOfLetter(this.#order, letter);
-    if (id === undefined) return false;
-    if (does === "tie") this.#change(orders.tie(this.#order, id), id);
-    else if (!this.#change(orders.place(this.#order, id), id)) {
-      this.#session.announce(announcement(this.#order, id));
-    }
-    this.#cards.focus(id);
-    return true;
-  }
-
-  /** Enter submits, unless it means the button or link that has the focus. */
-  #enter(event: KeyboardEvent, focused: number | undefined): boolean {
-    const direct = event.ctrlKey || event.metaKey;
-    const target = event.target as HTMLElement;
-    if (!direct && focused === undefined && target.closest("button, a, summary")) return false;
-    if (!orders.isComplete(this.#order) && focused !== undefined && !direct) {
-      return this.#change(orders.place(this.#order, focused), focused);
-    }
-    void this.#session.submit();
-    return true;
-  }
-
-  #onFocused(id: number | undefined, step: (id: number) => Order): boolean {
-    return id !== undefined && this.#change(step(id), id);
-  }
-
-  /** Moves and ties act on the answer in focus, or else on the one placed last. */
-  #placedOrLast(focused: number | undefined): number | undefined {
-    if (focused !== undefined && orders.placeOf(this.#order, focused)) return focused;
-    return this.#order.groups.at(-1)?.at(-1);
-  }
-
-  #focusNext(focused: number | undefined, direction: -1 | 1): boolean {
-    if (focused === undefined) return false;
-    const shown = this.#order.shown;
-    const inTray = document.activeElement?.matches("[data-chip]") ?? false;
-    const ids = inTray ? this.#order.groups.flat() : shown;
-    const next = ids[ids.indexOf(focused) + direction];
-    if (next === undefined) return true;
-    if (inTray) find(`[data-chip="${next}"]`).focus();
-    else this.#cards.focus(next);
-    return true;
-  }
-
-  #toggle(id: number): void {
-    const placed = orders.placeOf(this.#order, id) !== null;
-    this.#change(placed ? orders.remove(this.#order, id) : orders.place(this.#order, id), id);
-  }
-
-  #dropped(id: number, drop: Drop): void {
-    const step = drop.kind === "gap" ? orders.insertAt : orders.joinGroup;
-    this.#change(step(this.#order, id, drop.index), id);
-  }
-
-  #undo(): boolean {
-    const before = this.#history.pop();
-    if (!before) return true;
-    this.#order = before;
-    this.#settle(`Undone. ${remaining(before)}`);
-    return true;
-  }
-
-  /** Returns whether there was anything to change. */
-  #change(order: Order, about?: number): boolean {
-    if (order === this.#order) return false;
-    this.#history.push(this.#order);
-    this.#order = order;
-    this.#settle(about === undefined ? remaining(order) : announcement(order, about));
-    return true;
-  }
-
-  #settle(sentence: string): void {
-    this.#draw();
-    this.#session.changed({ order: this.#order.groups });
-    this.#session.announce(sentence);
-  }
-
-  #draw(): void {
-    const order = this.#order;
-    const placed = order.groups.flat().length;
-    this.#cards.update(order);
-    this.#tray.update(order);
-    find("[data-count]").textContent = `${placed} of ${order.shown.length}`;
-    find("[data-why]").textContent = orders.isComplete(order)
-      ? "All placed. Press Enter or the button."
-      : remaining(order);
-    this.#submit.setAttribute("aria-disabled", String(!orders.isComplete(order)));
-    find("[data-tools]").hidden = this.#history.length === 0 && placed === 0;
-  }
-}
-
-function focusedAnswer(): number | undefined {
-  const active = document.activeElement;
-  if (!(active instanceof HTMLElement)) return undefined;
-  const id = active.dataset["answer"] ?? active.dataset["chip"];
-  return id === undefined ? undefined : Number(id);
-}
-
-function toggleTray(event: Event): void {
-  const button = event.currentTarget as HTMLElement;
-  const open = button.getAttribute("aria-expanded") !== "true";
-  button.setAttribute("aria-expanded", String(open));
-  button.textContent = open ? "Close" : "Edit";
-  find("[data-tray-box]").classList.toggle("open", open);
 }
 
 new Session((session) => new Ranking(session));

@@ -1,7 +1,9 @@
 // The thumbs page: one answer, good or bad, sent at once.
 import type { Presentation } from "../api/assignments.ts";
-import { el, find } from "../components/dom.ts";
+import { find } from "../components/dom.ts";
+import { gettext } from "../components/i18n.ts";
 import { Session, type Judgement } from "../components/session.ts";
+import { renderText } from "../components/text.ts";
 import { choiceOf, choiceOfDraft } from "../thumbs/keys.ts";
 
 // A double click must not also judge the next answer, which nobody has seen yet.
@@ -26,10 +28,7 @@ class Thumbs implements Judgement {
   }
 
   open(task: Presentation, draft: unknown): void {
-    const text = task.completions[0]?.text ?? "";
-    this.#answer.replaceChildren(
-      text.trim() ? text : el("em", { class: "muted" }, "(an empty answer)"),
-    );
+    renderText(this.#answer, task.completions[0]?.text ?? "");
     this.#choice = choiceOfDraft(draft);
     this.#openedAt = performance.now();
     this.#draw();
@@ -41,7 +40,7 @@ class Thumbs implements Judgement {
   }
 
   missing(): string {
-    return "Say first whether the answer is good or bad.";
+    return gettext("Say first whether the answer is good or bad.");
   }
 
   busy(busy: boolean): void {

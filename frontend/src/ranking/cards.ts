@@ -1,6 +1,8 @@
 // The answers to read: one card each, in the order shown, with its letter and its place.
 import type { Presentation } from "../api/assignments.ts";
 import { el } from "../components/dom.ts";
+import { gettext, interpolate } from "../components/i18n.ts";
+import { renderText } from "../components/text.ts";
 import { isComplete, letterOf, placeOf, type Order } from "./order.ts";
 import { placeLabel } from "./sentences.ts";
 
@@ -19,14 +21,20 @@ export class Cards {
     this.#actions = actions;
   }
 
-  open(task: Presentation, order: Order): void {
+  /** `notes` stand in the heads of the cards. */
+  open(task: Presentation, order: Order, notes: ReadonlyMap<number, string>): void {
     this.#cards = new Map(
       task.completions.map(({ id, text }) => [
         id,
-        new Card(id, letterOf(order, id), text, this.#actions),
+        new Card(id, letterOf(order, id), text, notes.get(id) ?? "", this.#actions),
       ]),
     );
     this.#box.replaceChildren(...[...this.#cards.values()].map((card) => card.element));
+  }
+
+  clear(): void {
+    this.#cards.clear();
+    this.#box.replaceChildren();
   }
 
   update(order: Order): void {
@@ -45,14 +53,15 @@ class Card {
   readonly #place: HTMLElement;
   readonly #tie: HTMLButtonElement;
 
-  constructor(id: number, letter: string, text: string, actions: CardActions) {
+  constructor(id: number, letter: string, text: string, note: string, actions: CardActions) {
     this.#id = id;
     this.#letter = el("button", { type: "button", class: "letter", "data-answer": id }, letter);
     this.#place = el("span", { class: "card-place" });
-    this.#tie = el("button", { type: "button", class: "button small quiet" }, "Tie with last");
-    const head = el("header", { class: "card-head" }, this.#letter, this.#place, this.#tie);
-    const body = el("div", { class: "prose", dir: "auto", id: `answer-${id}` }, text);
-    if (!text.trim()) body.replaceChildren(el("em", { class: "muted" }, "(an empty answer)"));
+    this.#tie = el("button", { type: "button", class: "button small quiet" });
+    const own = note ? [el("span", { class: "card-note" }, note)] : [];
+    const head = el("header", { class: "card-head" }, this.#letter, this.#place, ...own, this.#tie);
+    const body = el("div", { class: "prose", id: `answer-${id}` });
+    renderText(body, text);
     this.#letter.setAttribute("aria-describedby", body.id);
     this.element = el("article", { class: "card", "data-drag": id }, head, body);
     this.#tie.addEventListener("click", () => actions.tie(id));
@@ -66,15 +75,22 @@ class Card {
     this.element.classList.toggle("best", at?.number === 1);
     this.#place.textContent = label;
     this.#letter.setAttribute("aria-pressed", String(at !== null));
-    this.#letter.setAttribute("aria-label", `Answer ${letterOf(order, this.#id)}. ${label}`);
+    this.#letter.setAttribute(
+      "aria-label",
+      interpolate(gettext("Answer %(letter)s. %(place)s"), {
+        letter: letterOf(order, this.#id),
+        place: label,
+      }),
+    );
     this.#tie.hidden = at !== null || order.groups.length === 0 || isComplete(order);
-    const last = (order.groups.at(-1) ?? []).map((id) => letterOf(order, id)).join(", ");
-    this.#tie.textContent = `= Tie with ${last}`;
+    const letters = (order.groups.at(-1) ?? []).map((id) => letterOf(order, id));
+    this.#tie.textContent = interpolate(gettext("= Tie with %(letters)s"), {
+      letters: letters.join(gettext(", ")),
+    });
   }
 
   focus(): void {
     this.#letter.focus();
-    this.element.scrollIntoView({ block: "nearest" });
   }
 
   /** Anywhere on the card counts, except its other buttons and text being selected. */

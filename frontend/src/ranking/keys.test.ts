@@ -1,18 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { commandOf, type Press } from "./keys.ts";
-
-const press = (key: string, more: Partial<Press> = {}): Press => ({
-  key,
-  code: "",
-  shiftKey: false,
-  altKey: false,
-  ctrlKey: false,
-  metaKey: false,
-  repeat: false,
-  ...more,
-});
+import { pressOf as press } from "../components/press.ts";
+import { commandOf } from "./keys.ts";
 
 test("letters and digits place, with Shift they tie", () => {
   assert.deepEqual(commandOf(press("c")), { does: "place", letter: "C" });
@@ -27,6 +17,13 @@ test("letters beyond I and held keys mean nothing", () => {
   assert.equal(commandOf(press("0", { code: "Digit0" })), null);
   assert.equal(commandOf(press("a", { repeat: true })), null);
   assert.equal(commandOf(press("Enter", { repeat: true })), null);
+});
+
+test("the page keeps its own letters, and X says that all are bad", () => {
+  for (const key of "?gsurlfv!GF") assert.equal(commandOf(press(key)), null, key);
+  assert.deepEqual(commandOf(press("7", { code: "Digit7" })), { does: "place", letter: "G" });
+  assert.deepEqual(commandOf(press("x")), { does: "all-bad" });
+  assert.equal(commandOf(press("x", { repeat: true })), null);
 });
 
 test("the browser keeps its own combinations", () => {

@@ -1,8 +1,9 @@
 // The order so far, always in view: places from best to worst, and the empty ones still to fill.
 import type { Presentation } from "../api/assignments.ts";
 import { el } from "../components/dom.ts";
+import { gettext, interpolate } from "../components/i18n.ts";
 import { letterOf, unplaced, type Order } from "./order.ts";
-import { ordinal } from "./sentences.ts";
+import { ordinal, placeName } from "./sentences.ts";
 
 export interface TrayActions {
   takeBack(id: number): void;
@@ -40,15 +41,17 @@ export class Tray {
   #group(order: Order, group: readonly number[], index: number): HTMLElement {
     const rows = el("ul", { class: "tied" }, ...group.map((id) => this.#row(order, id, index)));
     const number = el("span", { class: "place-number" }, String(index + 1));
-    const name = group.length > 1 ? `Tied ${ordinal(index + 1)}` : ordinal(index + 1);
-    number.setAttribute("aria-label", name);
+    number.setAttribute("aria-label", placeName(index + 1, group.length > 1));
     const classes = group.length > 1 ? "place tie" : "place";
     return el("li", { class: classes, "data-drop-group": index }, number, rows);
   }
 
   #row(order: Order, id: number, index: number): HTMLElement {
     const letter = letterOf(order, id);
-    const label = `${letter}, ${ordinal(index + 1)}. Take back`;
+    const label = interpolate(gettext("%(letter)s, %(place)s. Take back"), {
+      letter,
+      place: ordinal(index + 1),
+    });
     const chip = el(
       "button",
       { type: "button", class: "letter", "data-chip": id, "aria-label": label },
@@ -59,14 +62,20 @@ export class Tray {
     const tied = (order.groups[index] ?? []).length > 1;
     const tools = el("span", { class: "row-tools" });
     if (index > 0 || tied) {
-      tools.append(this.#tool("↑", `Move ${letter} up`, () => this.#actions.move(id, -1)));
+      const label = interpolate(gettext("Move %(letter)s up"), { letter });
+      tools.append(this.#tool("↑", label, () => this.#actions.move(id, -1)));
     }
     if (index < order.groups.length - 1 || tied) {
-      tools.append(this.#tool("↓", `Move ${letter} down`, () => this.#actions.move(id, 1)));
+      const label = interpolate(gettext("Move %(letter)s down"), { letter });
+      tools.append(this.#tool("↓", label, () => this.#actions.move(id, 1)));
     }
     if (index > 0 || tied) {
-      const tie = tied ? `Give ${letter} its own place` : `Tie ${letter} with the place above`;
-      const tool = this.#tool(tied ? "untie" : "tie", tie, () => this.#actions.toggleTie(id));
+      const format = tied
+        ? gettext("Give %(letter)s its own place")
+        : gettext("Tie %(letter)s with the place above");
+      const label = interpolate(format, { letter });
+      const sign = tied ? gettext("untie") : gettext("tie");
+      const tool = this.#tool(sign, label, () => this.#actions.toggleTie(id));
       tools.append(tool);
     }
     return el("li", { class: "row", "data-drag": id }, chip, text, tools);
@@ -85,7 +94,8 @@ export class Tray {
 }
 
 function emptyPlace(number: number, next: boolean): HTMLElement {
-  const hint = next ? (number === 1 ? "The best answer" : "The next best") : "";
+  const best = number === 1 ? gettext("The best answer") : gettext("The next best");
+  const hint = next ? best : "";
   const sign = el("span", { class: "place-number", "aria-hidden": true }, String(number));
   const text = el("span", { class: "row-text" }, hint);
   const classes = next ? "place free next" : "place free";

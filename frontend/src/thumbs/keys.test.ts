@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { pressOf as press } from "../components/press.ts";
 import { choiceOf, choiceOfDraft } from "./keys.ts";
-
-const press = (key: string, rest: object = {}) => ({
-  key,
-  altKey: false,
-  ctrlKey: false,
-  metaKey: false,
-  repeat: false,
-  ...rest,
-});
 
 test("two keys each say good and bad, and nothing else says anything", () => {
   assert.deepEqual(["y", "Y", "ArrowRight"].map((key) => choiceOf(press(key))), [true, true, true]);

@@ -1,14 +1,7 @@
 // What a key or a draft says about an answer: true for good, false for bad, null for neither.
 //
 // The arrows up and down are left to scrolling: reading a long answer must not judge it.
-
-export interface Press {
-  readonly key: string;
-  readonly altKey: boolean;
-  readonly ctrlKey: boolean;
-  readonly metaKey: boolean;
-  readonly repeat: boolean;
-}
+import type { Press } from "../components/press.ts";
 
 const CHOICES: ReadonlyMap<string, boolean> = new Map([
   ["y", true],
