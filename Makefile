@@ -2,10 +2,12 @@
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
+# Test processes side by side.
+WORKERS ?= 2
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help run test test-fast lint types browser frontend schema demo-labelers bench bench-smoke clean
+.PHONY: help run test test-fast lint types browser frontend messages catalogs schema demo-labelers bench bench-smoke clean
 
 help: ## List the tasks
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -29,15 +31,21 @@ $(VENV)/.dev: requirements.txt requirements-dev.txt | $(PY)
 frontend: $(VENV)/.runtime
 	@$(PY) -m frontend.build
 
+messages: $(VENV)/.runtime ## Bring the translations' files up to date with the texts in the code
+	@$(PY) -m frontend.catalogs --extract
+
+catalogs: $(VENV)/.runtime
+	@$(PY) -m frontend.catalogs
+
 run: $(VENV)/.runtime frontend ## Install, build, prepare and run everything (HOST=, PORT=)
 	@exec $(PY) manage.py up --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.dev frontend browser ## Install what is needed and run the whole suite
 	$(PY) -m frontend.build --check --test
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-test-fast: $(VENV)/.dev ## Everything but the browser and the long trainings
-	$(PY) -m pytest -m "not e2e and not slow" $(ARGS)
+test-fast: $(VENV)/.dev catalogs ## Everything but the browser and the long trainings
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal -m "not e2e and not slow" $(ARGS)
 
 lint: $(VENV)/.dev ## Formatting, lint, layering, missing migrations
 	$(PY) -m ruff check .

@@ -5,7 +5,7 @@ import sys
 
 from config.supervisor import ProcessSpec
 
-WORKER_QUEUES = ("default", "sample", "train")
+WORKER_QUEUES = ("default", "sample", "train", "replies")
 
 
 def web_arguments(*, host: str, port: int) -> list[str]:

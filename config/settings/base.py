@@ -20,6 +20,8 @@ PREFERENDUM_BASE_MODEL = env.str("PREFERENDUM_BASE_MODEL", default="")
 PREFERENDUM_PRETRAINING_TEXTS = env.str("PREFERENDUM_PRETRAINING_TEXTS", default="")
 PREFERENDUM_ALLOW_DOWNLOADS = read_bool("PREFERENDUM_ALLOW_DOWNLOADS", default=False)
 PREFERENDUM_RUN_LEASE_SECONDS = read_int("PREFERENDUM_RUN_LEASE_SECONDS", default=30, minimum=3)
+# Without work for so long, the process that writes replies gives its memory back.
+PREFERENDUM_REPLY_IDLE_SECONDS = read_int("PREFERENDUM_REPLY_IDLE_SECONDS", default=600)
 PREFERENDUM_TICK_SECONDS = read_int("PREFERENDUM_TICK_SECONDS", default=5)
 # Zero lets torch decide, which is right on a machine that only trains.
 PREFERENDUM_TRAIN_THREADS = read_int("PREFERENDUM_TRAIN_THREADS", default=0, minimum=0)
@@ -64,6 +66,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Pages and answers of the API; WhiteNoise has static files compressed already.
+    "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -118,6 +122,11 @@ LOGIN_REDIRECT_URL = "work"
 LOGOUT_REDIRECT_URL = "login"
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+# Before Django's own words, which it also has for "Log in" or "Password".
+LOCALE_PATHS = [BASE_DIR / "frontend" / "locale"]
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_I18N = True
 USE_TZ = True
@@ -180,12 +189,16 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "AILabelerKindEnum": "annotation.choices.AILabelerKind",
+        "BriefKindEnum": "annotation.choices.BriefKind",
         "CheckpointKindEnum": "training.choices.CheckpointKind",
         "DeploymentRoleEnum": "training.choices.DeploymentRole",
         "GateStatusEnum": "training.api.round_serializers.GATE_STATES",
+        "ReportKindEnum": "annotation.choices.ReportKind",
+        "ReplyStatusEnum": "training.selectors.replies.REPLY_STATES",
         "RoleEnum": "annotation.choices.Role",
         "RoundStatusEnum": "training.choices.RoundStatus",
         "RoundStepEnum": "training.choices.RoundStep",
+        "RuleVerdictEnum": "annotation.choices.RuleVerdict",
         "RunStatusEnum": "training.choices.RunStatus",
         "RunStepEnum": "training.choices.RUN_STEPS",
     },
