@@ -7,12 +7,15 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from annotation.choices import Origin, Role
+from annotation.judgements import kind_get
 from annotation.models import (
     AIJudgement,
     AILabeler,
     AIRevision,
     Assignment,
+    Brief,
     Completion,
+    Conversation,
     Demonstration,
     Principle,
     Project,
@@ -20,12 +23,16 @@ from annotation.models import (
     Ranking,
     Task,
     Thumb,
+    Turn,
 )
 from annotation.services.assignments import assignment_claim, assignment_submit
+from annotation.services.briefs import brief_create
+from annotation.services.consents import consent_give
 from annotation.services.principles import principle_create
 from annotation.services.projects import membership_set, project_create, project_update
 from annotation.services.prompts import content_hash
-from annotation.services.tasks import ranking_task_create, task_create
+from annotation.services.tasks import task_create
+from annotation.services.turns import turn_choose, turn_show, turn_start
 
 _numbers = count(1)
 
@@ -60,6 +67,18 @@ def completion_make(prompt: Prompt, text: str | None = None) -> Completion:
     return Completion.objects.create(prompt=prompt, text=text, origin=Origin.MODEL)
 
 
+def task_of(prompt: Prompt, completions: Sequence[Completion], kind: str = "ranking") -> Task:
+    """A task that shows these answers to as many people as the project wants."""
+    return task_create(
+        project=prompt.project,
+        kind=kind,
+        prompt=prompt,
+        completions=completions,
+        judgements_wanted=prompt.project.judgements_per_task,
+        strategy="random",
+    )
+
+
 def ranking_task_make(
     project: Project,
     *,
@@ -68,12 +87,7 @@ def ranking_task_make(
     prompt: Prompt | None = None,
 ) -> Task:
     prompt = prompt or prompt_make(project)
-    task = ranking_task_create(
-        project=project,
-        prompt=prompt,
-        completions=[completion_make(prompt) for _ in range(num_completions)],
-        strategy="random",
-    )
+    task = task_of(prompt, [completion_make(prompt) for _ in range(num_completions)])
     if judgements_wanted is not None:
         Task.objects.filter(pk=task.pk).update(judgements_wanted=judgements_wanted)
         task.refresh_from_db()
@@ -89,6 +103,14 @@ def thumbs_task_make(project: Project, prompt: Prompt | None = None) -> Task:
     prompt = prompt or prompt_make(project)
     completions = [completion_make(prompt)]
     return task_create(project=project, kind="thumbs", prompt=prompt, completions=completions)
+
+
+def answers_task_make(
+    project: Project, kind: str, *, num_completions: int, prompt: Prompt | None = None
+) -> Task:
+    prompt = prompt or prompt_make(project)
+    completions = [completion_make(prompt) for _ in range(num_completions)]
+    return task_create(project=project, kind=kind, prompt=prompt, completions=completions)
 
 
 def claim_make(project: Project, annotator: User, kind: str | None = None) -> Assignment:
@@ -198,3 +220,69 @@ def ai_revision_make(
         revision=revision,
         run_id=next(_numbers),
     )
+
+
+def brief_make(project: Project, kind: str = "rule", text: str = "Be brief.") -> Brief:
+    return brief_create(
+        project=project, actor=None, kind=kind, name=f"brief {next(_numbers)}", text=text
+    )
+
+
+def talk_begin(project: Project, annotator: User, kind: str, **options: Any) -> Assignment:
+    """Claims a new task of a kind that talks, with whatever it takes to be given one."""
+    judgement_kind = kind_get(kind)
+    briefs = project.briefs.filter(kind=judgement_kind.brief_kind, is_active=True)
+    if judgement_kind.needs_brief and not briefs.exists():
+        brief_make(project, str(judgement_kind.brief_kind))
+    if kind not in project.kinds:
+        project_update(actor=None, project=project, kinds=[*project.kinds, kind])
+    project_update(
+        actor=None,
+        project=project,
+        targets=project.targets | {kind: project.targets.get(kind, 0) + 1},
+        options=project.options | {kind: project.options.get(kind, {}) | options},
+    )
+    if judgement_kind.needs_consent:
+        consent_give(project=project, user=annotator, kind=kind)
+    return claim_make(project, annotator, kind)
+
+
+def turn_make(
+    assignment: Assignment, text: str = "Hello?", *, parent: Turn | None = None, again: bool = False
+) -> Turn:
+    return turn_start(
+        assignment_id=assignment.pk,
+        annotator=assignment.annotator,
+        text=text,
+        parent_id=parent and parent.pk,
+        again=again,
+    )
+
+
+def replies_make(turn: Turn, num: int = 2) -> list[Completion]:
+    """As the live policies would: the same order as made, whatever the order shown."""
+    replies = [completion_make(turn.prompt) for _ in range(num)]
+    turn_show(turn_id=turn.pk, completion_ids=[reply.pk for reply in replies])
+    return replies
+
+
+def exchange_make(
+    assignment: Assignment, text: str = "Hello?", *, parent: Turn | None = None, num: int = 2
+) -> Turn:
+    """A turn with replies, of which the first is chosen; of red teaming the last is the worst."""
+    turn = turn_make(assignment, text, parent=parent)
+    replies = replies_make(turn, num)
+    worst = replies[-1].pk if assignment.task.kind == "red_team" else None
+    return turn_choose(
+        turn_id=turn.pk,
+        annotator=assignment.annotator,
+        chosen=replies[0].pk,
+        most_harmful=worst,
+    )
+
+
+def conversation_make(project: Project, annotator: User, text: str = "Hello?") -> Conversation:
+    """Two turns long, two replies to each, and handed in."""
+    assignment = talk_begin(project, annotator, "conversation")
+    exchange_make(assignment, "And then?", parent=exchange_make(assignment, text))
+    return assignment_submit(assignment_id=assignment.pk, annotator=annotator, payload={})

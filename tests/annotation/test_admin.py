@@ -46,7 +46,39 @@ def rows(project, bob, alice):
     prompt = prompt_make(project)
     ai_judgement_make(labeler, completion_make(prompt), completion_make(prompt), 0.7)
     ai_revision_make(labeler, prompt)
+    workbench_rows(project, bob)
     labeler_exclude(project=project, user=bob, actor=alice, reason="Random clicks")
+
+
+def workbench_rows(project, bob):
+    """One row of each table that the kinds beyond writing and ranking fill."""
+    ranking = ranking_make(project, bob)
+    completion = ranking.items.first().completion
+    schema = models.FlagSchema.objects.create(project=project, version=1, flags=[])
+    models.CompletionRating.objects.create(
+        ranking=ranking, completion=completion, schema=schema, overall=4
+    )
+    models.ComparisonDimension.objects.create(ranking=ranking, name="helpful")
+    models.Brief.objects.create(project=project, kind="rule", name="Kind", text="Be kind.")
+    models.GuidelinesVersion.objects.create(project=project, number=1, text="Be fair.")
+    models.Consent.objects.create(project=project, user=bob, kind="red_team")
+    assignment = ranking.assignment
+    models.Report.objects.create(
+        project=project, assignment=assignment, reporter=bob, kind="problem", text="It is blank."
+    )
+    models.WrittenPrompt.objects.create(
+        assignment=assignment, annotator=bob, prompt=ranking.prompt, form="plain"
+    )
+    models.EvidenceMark.objects.create(
+        assignment=assignment,
+        task=ranking.task,
+        prompt=ranking.prompt,
+        annotator=bob,
+        completion=completion,
+        is_supported=True,
+    )
+    turn = models.Turn.objects.create(assignment=assignment, prompt=ranking.prompt)
+    models.Conversation.objects.create(assignment=assignment, annotator=bob, last_turn=turn)
 
 
 def test_every_table_is_in_the_admin():
@@ -74,7 +106,8 @@ def test_history_cannot_be_added_changed_or_deleted(client, rows, table):
 def form_of(project, **values):
     names = [field.name for field in Project._meta.fields if field.editable and field.name != "id"]
     fields = {name: getattr(project, name) for name in names}
-    return fields | {"kinds": '["ranking", "demonstration"]', "is_active": "on"} | values
+    stored = {"kinds": '["ranking", "demonstration"]', "targets": "{}", "options": "{}"}
+    return fields | stored | {"is_active": "on"} | values
 
 
 def test_a_projects_form_goes_through_the_service(client, project, root):

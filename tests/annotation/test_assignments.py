@@ -9,14 +9,13 @@ from annotation.judgements import UnknownKind
 from annotation.models import Assignment, AuditEvent
 from annotation.selectors.assignments import assignment_present
 from annotation.services.assignments import (
-    AssignmentExpired,
-    AssignmentNotActive,
     assignment_claim,
     assignment_renew,
     assignment_save_draft,
     assignment_skip,
     assignments_expire,
 )
+from annotation.services.leases import AssignmentExpired, AssignmentNotActive
 from annotation.services.projects import membership_remove, membership_set, project_update
 from tests.annotation.acts import assignment_skip_all, overdue, submit_in_order
 from tests.factories import (
@@ -229,7 +228,7 @@ def test_what_is_shown_keeps_the_stored_order_and_names_no_model(project, bob):
     assignment = claim_make(project, bob)
     shown = assignment_present(assignment)
     assert [completion["id"] for completion in shown["completions"]] == assignment.shown_order
-    assert shown["prompt"] == {"messages": task.prompt.messages}
+    assert shown["prompt"] == {"messages": task.prompt.messages, "sources": []}
     assert set(shown) == {
         "id",
         "kind",
@@ -238,6 +237,10 @@ def test_what_is_shown_keeps_the_stored_order_and_names_no_model(project, bob):
         "prompt",
         "completions",
         "guidelines",
+        "brief",
+        "options",
+        "details",
+        "undo_seconds",
         "draft",
         "lease_expires_at",
     }

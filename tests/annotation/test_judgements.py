@@ -16,11 +16,22 @@ from tests.factories import (
 
 
 def test_the_registry_finds_the_kinds_by_themselves():
-    assert [kind.name for kind in kind_list()] == ["demonstration", "ranking", "thumbs"]
-    streams = [kind.training_stream for kind in kind_list()]
-    assert streams == ["demonstrations", "rankings", "ratings"]
+    streams = {kind.name: kind.training_streams for kind in kind_list()}
+    assert streams == {
+        "comparison": {"rankings"},
+        "conversation": {"rankings"},
+        "demonstration": {"demonstrations", "rankings"},
+        "dialogue": {"demonstrations", "rankings"},
+        "evidence": {"ratings"},
+        "prompt_writing": {"demonstrations"},
+        "ranking": {"rankings"},
+        "rating": {"rankings"},
+        "red_team": {"rankings"},
+        "rule_probe": {"ratings", "rankings"},
+        "thumbs": {"ratings"},
+    }
     for name in ("base", "records", "", None, [], "x" * 1_000):
-        with pytest.raises(UnknownKind, match="there are: demonstration, ranking, thumbs"):
+        with pytest.raises(UnknownKind, match="there are: comparison, conversation, demonstration"):
             kind_get(name)
 
 
@@ -49,6 +60,8 @@ def test_a_demonstration_is_exported_as_one_plain_record(project, bob):
             "prompt_id": demonstration.prompt_id,
             "prompt": demonstration.prompt.messages,
             "completion": "Boil it.",
+            "completion_id": demonstration.completion_id,
+            "edited_from": None,
             "annotator": bob.pk,
             "created_at": demonstration.created_at.isoformat(),
         }

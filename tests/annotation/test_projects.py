@@ -18,7 +18,7 @@ from annotation.services.prompts import prompts_import
 from annotation.services.tasks import (
     CompletionsInvalid,
     demonstration_tasks_ensure,
-    ranking_task_create,
+    task_create,
     tasks_withdraw,
 )
 from tests.factories import (
@@ -133,23 +133,14 @@ def test_a_ranking_task_takes_two_to_nine_different_completions_of_its_prompt(pr
     foreign = completion_make(prompt_make(project))
     for wrong in (completions[:1], completions, [completions[0]] * 2, [completions[0], foreign]):
         with pytest.raises(CompletionsInvalid):
-            ranking_task_create(
-                project=project, prompt=prompt, completions=wrong, strategy="random"
-            )
+            task_create(project=project, kind="ranking", prompt=prompt, completions=wrong)
     with pytest.raises(CompletionsInvalid):
-        ranking_task_create(
-            project=project_make(), prompt=prompt, completions=completions[:2], strategy="random"
+        task_create(
+            project=project_make(), kind="ranking", prompt=prompt, completions=completions[:2]
         )
     assert Task.objects.count() == 0
     for num in (2, 9):
-        ranking_task_create(
-            project=project, prompt=prompt, completions=completions[:num], strategy="random"
-        )
-
-
-def test_a_task_wants_as_many_judgements_as_the_project_said_when_it_was_made(project, alice):
-    project_update(actor=alice, project=project, judgements_per_task=3)
-    assert ranking_task_make(project).judgements_wanted == 3
+        task_create(project=project, kind="ranking", prompt=prompt, completions=completions[:num])
 
 
 def test_only_unclaimed_open_tasks_are_withdrawn(project, bob):

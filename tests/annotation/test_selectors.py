@@ -49,7 +49,8 @@ def test_my_work_counts_what_a_claim_could_return(project, bob, alice, charlie):
 def test_my_work_names_the_kinds_the_project_collects(project, bob, alice):
     project_update(actor=alice, project=project, kinds=["ranking"])
     [item] = work_list(user=bob)
-    assert (item.kind, item.title, item.verb) == ("ranking", "Rank answers", "Rank")
+    assert (item.kind, item.title) == ("ranking", "Rank answers")
+    assert item.invitation == "Rank the next one"
 
 
 def test_a_paused_project_offers_only_what_is_held(project, bob, alice):
@@ -83,6 +84,7 @@ def test_progress_counts_what_was_collected(project, bob, alice):
     days = progress.pop("rankings_per_day")
     assert progress == {
         "prompts": 5,
+        "judgements": {"demonstration": 1, "ranking": 3},
         "demonstrations": 1,
         "rankings": 3,
         "open_tasks": {"demonstration": 0, "ranking": 1},

@@ -11,14 +11,13 @@ from annotation.judgements.ranking import (
 from annotation.models import Completion, Demonstration, Ranking
 from annotation.selectors.assignments import assignment_get
 from annotation.services.assignments import (
-    AssignmentAlreadySubmitted,
-    AssignmentExpired,
     assignment_renew,
     assignment_save_draft,
     assignment_skip,
     assignment_submit,
     assignments_expire,
 )
+from annotation.services.leases import AssignmentAlreadySubmitted, AssignmentExpired
 from tests.annotation.acts import overdue, submit_in_order
 from tests.factories import (
     claim_make,
@@ -45,7 +44,7 @@ def test_a_ranking_is_stored_as_given_with_ties_and_positions_shown(project, bob
     shown = dict(ranking.items.values_list("completion_id", "shown_position"))
     assert [shown[pk] for pk in assignment.shown_order] == [0, 1, 2, 3]
     assert [sorted(group) for group in ranking.order] == [[c], sorted([a, d]), [b]]
-    assert ranking.seconds_spent == 12.5
+    assert ranking.assignment.seconds_spent == 12.5
     task.refresh_from_db()
     assignment.refresh_from_db()
     assert (task.status, task.claims) == (TaskStatus.CLOSED, 1)
@@ -168,7 +167,7 @@ def test_a_late_submit_is_refused_but_kept_as_a_draft(project, bob, swept):
     assert (again.pk, again.draft) == (assignment.pk, payload)
     assignment_submit(assignment_id=again.pk, annotator=bob, payload=again.draft)
     again.refresh_from_db()
-    assert again.draft is None
+    assert again.draft == payload, "kept for an undo"
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,9 @@ from annotation.errors import InvalidInput
 from annotation.judgements import kind_get
 from annotation.models import AuditEvent, Thumb
 from annotation.services.assignments import (
-    AssignmentAlreadySubmitted,
-    AssignmentExpired,
     assignment_submit,
 )
-from annotation.services.saving import save_new
+from annotation.services.leases import AssignmentAlreadySubmitted, AssignmentExpired
 from annotation.services.tasks import CompletionsInvalid, task_create
 from tests.annotation.acts import overdue
 from tests.factories import (
@@ -48,7 +46,7 @@ def test_a_thumb_is_stored_about_the_completion_shown(project, bob, is_up):
         payload={"is_up": is_up, "seconds_spent": 2.5},
     )
     thumb = Thumb.objects.get()
-    assert (thumb.is_up, thumb.seconds_spent, thumb.annotator) == (is_up, 2.5, bob)
+    assert (thumb.is_up, thumb.assignment.seconds_spent, thumb.annotator) == (is_up, 2.5, bob)
     assert [thumb.completion_id] == completion_ids(task)
     assert (thumb.prompt_id, thumb.task) == (task.prompt_id, task)
     task.refresh_from_db()
@@ -93,9 +91,10 @@ def test_one_assignment_has_one_thumb_whatever_the_service_does(project, bob):
     row = {name: getattr(thumb, name) for name in ("assignment", "task", "prompt", "completion")}
     with pytest.raises(IntegrityError), transaction.atomic():
         Thumb.objects.create(**row, annotator=bob, is_up=False)
-    thumb.delete()
-    with pytest.raises(ValidationError, match="thumb_seconds_not_negative"):
-        save_new(Thumb(**row, annotator=bob, is_up=False, seconds_spent=-1))
+    assignment = thumb.assignment
+    assignment.seconds_spent = -1
+    with pytest.raises(ValidationError, match="assignment_seconds_not_negative"):
+        assignment.full_clean()
 
 
 def test_a_late_thumb_is_kept_as_a_draft(project, bob):
@@ -112,7 +111,7 @@ def test_a_late_thumb_is_kept_as_a_draft(project, bob):
 @pytest.mark.parametrize("num", [0, 2])
 def test_a_thumbs_task_shows_exactly_one_completion(project, num):
     prompt = prompt_make(project)
-    with pytest.raises(CompletionsInvalid, match=f"given {num} completions; it takes one"):
+    with pytest.raises(CompletionsInvalid, match=f"given {num} completions; it takes 1"):
         task_create(
             project=project,
             kind="thumbs",

@@ -20,6 +20,7 @@ import psycopg2
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120
+REDIS_DATABASES = 16
 
 
 @dataclass
@@ -114,6 +115,7 @@ def installation_run(folder: Path, base_model: Path) -> Iterator[Installation]:
             "PREFERENDUM_TICK_SECONDS": "1",
             "PYTHONUNBUFFERED": "1",
             **database,
+            **_broker(),
         }
         process = subprocess.Popen(
             [sys.executable, "manage.py", "up", "--port", str(port)],
@@ -170,3 +172,14 @@ def _database() -> Iterator[dict[str, str]]:
             cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         connection.close()
+
+
+def _broker() -> dict[str, str]:
+    """Queues of this installation's own: a test process beside this one may run another."""
+    address = urlsplit(os.environ.get("CELERY_BROKER_URL", ""))
+    if address.scheme != "redis":
+        return {}
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    # The suite itself counts up from 2.
+    number = REDIS_DATABASES - 1 - worker
+    return {"CELERY_BROKER_URL": address._replace(path=f"/{number}").geturl()}

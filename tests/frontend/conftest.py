@@ -16,6 +16,15 @@ from frontend.build import main as frontend_build
 from tests.frontend.loop_rows import LoopRows, loop_rows_make
 
 OpenPage = Callable[..., Page]
+# What is on its way from one scheme's color to the other's has no contrast of its own yet.
+STILL = """async () => {
+  for (let turn = 0; turn < 20; turn += 1) {
+    const moving = document.getAnimations().filter((item) => item instanceof CSSTransition);
+    if (moving.length === 0 && turn > 1) return;
+    moving.forEach((item) => item.finish());
+    await new Promise(requestAnimationFrame);
+  }
+}"""
 
 
 @pytest.fixture
@@ -41,11 +50,15 @@ def open_page(
     problems: list[str] = []
     contexts = []
 
-    def open_as(user: User | None, path: str, width: int = 1280, height: int = 800) -> Page:
+    def open_as(
+        user: User | None, path: str, width: int = 1280, height: int = 800, touch: bool = False
+    ) -> Page:
         context = chromium.new_context(
             base_url=live_server.url,
             viewport={"width": width, "height": height},
             reduced_motion="reduce",
+            has_touch=touch,
+            is_mobile=touch,
         )
         contexts.append(context)
         if user is not None:
@@ -68,6 +81,7 @@ def open_page(
 
 def violations(page: Page) -> list[str]:
     """What axe-core finds wrong with the page as it is shown now."""
+    page.evaluate(STILL)
     page.evaluate(Path(frontend.__path__[0], "node_modules/axe-core/axe.min.js").read_text())
     result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [

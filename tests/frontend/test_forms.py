@@ -36,7 +36,7 @@ def test_prompts_are_pasted(admin: Client, project: Project) -> None:
 
 def test_prompts_come_from_a_file(admin: Client, project: Project) -> None:
     file = SimpleUploadedFile("prompts.jsonl", '\ufeff{"prompt": "Süß?"}\n'.encode())
-    assert "1 prompts imported" in import_lines(admin, file=file)
+    assert "1 prompt imported." in import_lines(admin, file=file)
     assert project.prompts.get().messages[0]["content"] == "Süß?"
 
 

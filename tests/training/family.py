@@ -53,10 +53,9 @@ class Family:
         return {name for name, row in self.models.items() if row.pk in ids}
 
 
-def snapshot_make(project: Project, **judgements: list) -> Snapshot:
+def snapshot_make(project: Project, judgements: list) -> Snapshot:
     snapshot = Snapshot.objects.create(project=project, hash=uuid.uuid4().hex, seed=1, manifest={})
-    for field, rows in judgements.items():
-        getattr(snapshot, field).set(rows)
+    snapshot.assignments.add(*(row.assignment for row in judgements))
     return snapshot
 
 
@@ -89,14 +88,14 @@ def family_make(project: Project, bob: User, dora: User) -> Family:
     dora_rankings = [ranking_make(project, dora) for _ in range(3)]
     all_rankings = [*dora_rankings, ranking_make(project, bob)]
     judged = [
-        {},
-        {"rankings": all_rankings},
-        {"rankings": dora_rankings},
-        {"thumbs": [thumb_make(project, bob)]},
+        [],
+        all_rankings,
+        dora_rankings,
+        [thumb_make(project, bob)],
     ]
     snapshots = []
     for number, more in enumerate(judged):
-        snapshots.append(snapshot_make(project, demonstrations=demonstrations, **more))
+        snapshots.append(snapshot_make(project, [*demonstrations, *more]))
         Round.objects.create(
             project=project,
             number=number,

@@ -54,6 +54,7 @@ from training.selectors.ai_feedback import (
     people_decisions,
     setting_hash,
 )
+from training.selectors.judgements import held_count
 from training.services.ai_feedback import feedback_records, feedback_register, feedback_start
 from training.services.ai_labelers import ai_labeler_create, ai_labeler_update
 from training.services.base_model import base_checkpoint_get
@@ -227,7 +228,7 @@ def test_labels_enter_a_snapshot_only_when_switched_on(
     assert sum(snapshot.manifest["rankings"].values()) == 30
     assert snapshot.manifest["ai"] == {"rankings": len(on_train), "demonstrations": 0}
     assert set(snapshot.ai_judgements.all()) == set(on_train)
-    assert snapshot.rankings.count() == 30
+    assert held_count(snapshot, "rankings") == 30
 
 
 def test_held_out_prompts_never_get_an_ai_record(

@@ -11,11 +11,12 @@ from training.algorithms.methods import method_get
 from training.choices import RoundStep
 from training.errors import ConfigInvalid
 from training.models import Checkpoint, Deployment, LoopSettings, Round, Run
+from training.services.answer_tasks import answer_tasks_queue
 from training.services.asking import prompts_asked, sampling_plan
 from training.services.configs import run_config
 from training.services.deployments import policies_live
 from training.services.inline import rounds_work
-from training.services.queueing import queue_top_up, ranking_tasks_queue
+from training.services.queueing import queue_top_up
 from training.services.rounds import rounds_tick
 from training.services.run_execution import run_execute
 from training.services.settings import loop_settings_update
@@ -101,7 +102,7 @@ def test_a_strategy_chooses_from_a_pool_and_tasks_say_what_chose_them(
     Task.objects.filter(completions__sample__run=run).delete()
     run.result["data"]["asked"] = asked[:2]
     run.save(update_fields=["result"])
-    assert ranking_tasks_queue(run=run) == (2, 0)
+    assert answer_tasks_queue(run=run) == (2, 0)
     assert list(_tasks(run)) == [item["prompt_id"] for item in asked[:2]]
 
 

@@ -61,7 +61,8 @@ def test_one_round_later_nothing_in_use_learned_from_the_forgotten(
     assert (done.round.status, done.round.error_text) == (RoundStatus.SUCCEEDED, "")
     assert done.round.steps[:2] == ["freeze", "sft"]
     assert done.round.snapshot is not None
-    taught_by = set(done.round.snapshot.rankings.values_list("annotator", flat=True))
+    rankings = done.round.snapshot.assignments.filter(task__kind="ranking")
+    taught_by = set(rankings.values_list("annotator", flat=True))
     assert taught_by == {dora.pk}
     # Old models keep their marks; the new ones have none, and one of them is in use.
     assert checkpoints_affected(turned) == old

@@ -12,6 +12,7 @@ from annotation.models import Project, Task
 from tests.training.people import demonstrations_make, prompts_make, rank_all, thumb_all
 from training.choices import RoundStatus, RunStatus
 from training.models import Checkpoint, Deployment, LoopSettings, Round, Run, Sample
+from training.selectors.judgements import held_count
 from training.services.inline import rounds_work
 from training.services.rounds import rounds_tick
 from training.services.settings import loop_settings_update
@@ -112,7 +113,7 @@ def test_a_loop_turns_on_thumbs_alone(
     round = Round.objects.get(project=project, number=1)
     assert (round.status, round.error_text) == (RoundStatus.SUCCEEDED, "")
     assert sum(round.snapshot.manifest["ratings"].values()) == 6
-    assert round.snapshot.thumbs.count() == 6
+    assert held_count(round.snapshot, "ratings") == 6
     policy = Checkpoint.objects.get(run__round=round, run__step="policy", step=None)
     assert policy.run.result["data"]["num_ratings"] == round.snapshot.manifest["ratings"]["train"]
     assert deployed(project) == policy

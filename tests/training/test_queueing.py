@@ -11,9 +11,10 @@ from tests.training.people import demonstrations_make, prompts_make, rank_all
 from training.choices import RunStatus
 from training.errors import StrategyUnknown
 from training.models import LoopSettings, Run
+from training.services.answer_tasks import answer_tasks_queue
 from training.services.asking import prompts_choose
 from training.services.inline import rounds_work
-from training.services.queueing import queue_top_up, ranking_tasks_queue
+from training.services.queueing import queue_top_up
 from training.services.rounds import rounds_tick
 from training.services.run_execution import run_execute
 from training.services.snapshots import HELD_OUT, prompt_split
@@ -68,7 +69,7 @@ def test_a_prompt_whose_answers_are_all_alike_makes_no_task(
 
 def test_queueing_a_runs_answers_again_makes_nothing_twice(deployed: Project) -> None:
     run = Run.objects.get(step="sample")
-    assert ranking_tasks_queue(run=run) == (6, 0)
+    assert answer_tasks_queue(run=run) == (6, 0)
     assert Task.objects.filter(kind="ranking").count() == 6
     task = Task.objects.filter(kind="ranking").first()
     assert task is not None

@@ -12,9 +12,10 @@ from tests.training.loops import due_make, outcome, round_turn, until
 from training.choices import RoundStatus
 from training.errors import ConfigInvalid, RoundNotRetryable
 from training.models import Checkpoint, LoopSettings, Metric, Round, Run
+from training.selectors.judgements import held_count
+from training.services.answer_tasks import answer_tasks_queue
 from training.services.checkpoints import deployment_get
 from training.services.inline import rounds_work
-from training.services.queueing import ranking_tasks_queue
 from training.services.round_control import round_cancel, round_retry
 from training.services.round_starting import round_start
 
@@ -73,13 +74,13 @@ def test_from_an_earlier_step_its_runs_are_made_anew_by_the_settings_of_now(
 
 def test_from_the_first_step_the_data_is_frozen_anew(rejected: Round, bob: User) -> None:
     ranking_make(rejected.project, bob)
-    before = rejected.snapshot.rankings.count()
+    before = held_count(rejected.snapshot, "rankings")
     round_retry(round=rejected, step="freeze")
     assert rejected.snapshot is None
     rounds_work(project=rejected.project)
     rejected.refresh_from_db()
     assert rejected.status == RoundStatus.SUCCEEDED
-    assert rejected.snapshot.rankings.count() == before + 1
+    assert held_count(rejected.snapshot, "rankings") == before + 1
     assert steps(rejected, is_history=True) == ["reward_model", "policy", "evaluate"]
 
 
@@ -121,7 +122,7 @@ def test_a_replaced_runs_answers_make_no_more_tasks(due: Project) -> None:
     old = Run.objects.get(round=round, step="sample")
     round_cancel(round=round)
     round_retry(round=round, step="policy")
-    assert ranking_tasks_queue(run=old) == (0, 0)
+    assert answer_tasks_queue(run=old) == (0, 0)
     assert not Task.objects.filter(completions__sample__run=old).exists()
 
 

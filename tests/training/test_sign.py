@@ -7,8 +7,7 @@ from django.contrib.auth.models import User
 
 from annotation.models import Project, Task
 from annotation.services.assignments import assignment_claim, assignment_submit
-from annotation.services.tasks import ranking_task_create
-from tests.factories import completion_ids, completion_make
+from tests.factories import completion_ids, completion_make, task_of
 from tests.training.loops import round_turn
 from tests.training.people import prompts_make
 from training.choices import RoundStatus
@@ -64,12 +63,7 @@ def judged(project: Project, bob: User, loop: LoopSettings, stages_here: None) -
     Task.objects.filter(project=project).update(status="withdrawn")
     for number, prompt in enumerate(prompts):
         worse, better = "qzj"[number % 3] * 3 + "xk" * (number % 2), "a" * (2 + number % 4)
-        ranking_task_create(
-            project=project,
-            prompt=prompt,
-            completions=[completion_make(prompt, text) for text in (worse, better)],
-            strategy="random",
-        )
+        task_of(prompt, [completion_make(prompt, text) for text in (worse, better)])
         assignment = assignment_claim(project=project, annotator=bob, kind="ranking")
         first, second = completion_ids(assignment.task)
         assignment_submit(
@@ -91,15 +85,16 @@ def test_a_reward_model_of_inverted_rankings_is_held_before_any_policy(
     judged: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is trained on is turned around, what is held out is not."""
-    right = snapshots._training_record
+    right = snapshots._records
 
-    def inverted(exported, kind, split, sources):
-        record = right(exported, kind, split, sources)
-        if split == snapshots.TRAIN and "ranks" in record:
-            record["ranks"] = [3 - rank for rank in record["ranks"]]
-        return record
+    def inverted(*arguments):
+        records, lineage = right(*arguments)
+        for record in records["rankings"]:
+            if record["split"] == snapshots.TRAIN:
+                record["ranks"] = [3 - rank for rank in record["ranks"]]
+        return records, lineage
 
-    monkeypatch.setattr(snapshots, "_training_record", inverted)
+    monkeypatch.setattr(snapshots, "_records", inverted)
     round = round_turn(judged)
     assert (round.status, round.error_text) == (RoundStatus.SUCCEEDED, "")
     assert (round.step, round.decision) == ("calibrate", "hold")

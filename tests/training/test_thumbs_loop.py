@@ -9,9 +9,10 @@ from tests.training.people import demonstrations_make, prompts_make, thumb_all
 from training.errors import ConfigInvalid
 from training.models import LoopSettings, Round, Run
 from training.selectors.loop import Requirement, loop_status, requirement_get, shortage_sentence
+from training.services.answer_tasks import answer_tasks_queue
 from training.services.base_model import base_checkpoint_get
 from training.services.inline import rounds_work
-from training.services.queueing import queue_top_up, ranking_tasks_queue
+from training.services.queueing import queue_top_up
 from training.services.rounds import rounds_tick
 from training.services.run_execution import run_execute
 from training.services.settings import loop_settings_update
@@ -114,7 +115,7 @@ def test_answers_become_thumbs_tasks_of_one_completion_each(
     for task in Task.objects.filter(kind="thumbs"):
         assert (task.completions.count(), task.judgements_wanted) == (1, 2)
         assert task.strategy == "random"
-    assert ranking_tasks_queue(run=run) == (6, 0)
+    assert answer_tasks_queue(run=run) == (6, 0)
     assert open_tasks(project, "thumbs") == 6, "nothing is made twice"
 
 
@@ -167,7 +168,9 @@ def test_a_trial_needs_rankings_and_a_new_policy(project: Project, small: LoopSe
         loop_settings_update(actor=None, project=project, policy_method="best_of_n")
     project.kinds = ["demonstration", "thumbs"]
     project.save()
-    with pytest.raises(ConfigInvalid, match="rankings, which this project does not collect"):
+    with pytest.raises(
+        ConfigInvalid, match=r"order answers \(.*\), and this project collects none"
+    ):
         loop_settings_update(
             actor=None, project=Project.objects.get(), policy_method="kto", reward_model="none"
         )

@@ -10,8 +10,7 @@ from django.contrib.auth.models import User
 
 from annotation.models import Completion, Project, Task
 from annotation.services.assignments import assignment_claim, assignment_submit
-from annotation.services.tasks import ranking_task_create
-from tests.factories import completion_make, labeler_make, prompt_make
+from tests.factories import completion_make, labeler_make, prompt_make, task_of
 from training.algorithms.measuring.win_rate import win_interval, win_rate
 from training.algorithms.methods import method_get
 from training.models import Checkpoint, LoopSettings, Run, Sample
@@ -141,12 +140,7 @@ def written(run: Run, task: Task, writers: list[Checkpoint | None]) -> None:
 
 def asked(run: Run, writers: list[Checkpoint | None]) -> Task:
     prompt = prompt_make(run.project)
-    task = ranking_task_create(
-        project=run.project,
-        prompt=prompt,
-        completions=[completion_make(prompt) for _ in writers],
-        strategy="random",
-    )
+    task = task_of(prompt, [completion_make(prompt) for _ in writers])
     written(run, task, writers)
     return task
 

@@ -67,14 +67,23 @@ def test_sigterm_to_both_saves_once_and_the_next_start_goes_on(tmp_path, chain):
     folder = folder_for("sft", tmp_path / "run", chain, num_epochs=200, save_every_steps=1000)
     process = two_processes("sft", folder)
     deadline = time.monotonic() + 60
-    while not (folder / "progress.json").exists() and time.monotonic() < deadline:
+    # A step needs both: from the first one on, both have their signal handlers.
+    while num_done(folder) == 0 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     process.wait(timeout=30)
-    done = json.loads((folder / "progress.json").read_text())["done"]
-    state = torch.load(folder / "state" / "state.pt", weights_only=True)
+    done, saved = num_done(folder), folder / "state" / "state.pt"
+    assert saved.exists(), (folder / "stderr.log").read_text()[-3000:]
+    state = torch.load(saved, weights_only=True)
     assert 0 < state["done"] == done < 600
     assert not (folder / "result.json").exists()
+
+
+def num_done(folder):
+    try:
+        return json.loads((folder / "progress.json").read_text())["done"]
+    except FileNotFoundError:
+        return 0
 
 
 def test_a_model_is_prepared_on_the_device_of_its_process(monkeypatch):

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,12 @@ def test_the_demo_is_made_once_and_round_0_is_due(client: Client) -> None:
     assert project.guidelines
     open_tasks = Task.objects.filter(project=project, kind="demonstration", status="open")
     assert open_tasks.count() == NUM_OPEN_DEMONSTRATIONS
+    topics = Counter(
+        Task.objects.filter(project=project, kind="conversation").values_list(
+            "brief__name", flat=True
+        )
+    )
+    assert topics == {"A weekend plan": 6, "Around the house": 6}
     settings = LoopSettings.objects.get(project=project)
     assert Demonstration.objects.count() == settings.min_demonstrations
     rounds_tick()

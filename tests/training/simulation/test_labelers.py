@@ -6,13 +6,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from annotation.models import Assignment, Completion, Demonstration, Project, Ranking
-from annotation.services.tasks import ranking_task_create
 from tests.factories import (
     completion_make,
     demonstration_task_make,
     project_make,
     prompt_make,
     ranking_task_make,
+    task_of,
 )
 from training.simulation.labelers import agreement_measure, labelers_ensure, simulate
 
@@ -25,12 +25,7 @@ def tasks_make(project: Project) -> None:
         demonstration_task_make(project, prompt)
         # The same texts in every project: they are part of what a labeler's answer depends on.
         texts = ("Water it.", "Who knows?", f"Plant {number} needs water twice a week.", "Ugh.")
-        ranking_task_create(
-            project=project,
-            prompt=prompt,
-            completions=[completion_make(prompt, text) for text in texts],
-            strategy="random",
-        )
+        task_of(prompt, [completion_make(prompt, text) for text in texts])
 
 
 def judged(project: Project) -> list:

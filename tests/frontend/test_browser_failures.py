@@ -1,0 +1,212 @@
+"""When things fail: nothing is lost, nothing is doubled, and a sentence says what happened."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+from playwright.sync_api import Page, Route, expect
+
+from annotation.models import Assignment, Demonstration, Project, Ranking, Task
+from annotation.services.assignments import assignment_submit
+from annotation.services.leases import assignments_withdraw
+from tests.factories import demonstration_task_make, ranking_task_make
+from tests.frontend.conftest import OpenPage, session_cookie
+
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+
+RANK = "/projects/project/work/ranking/"
+WRITE = "/projects/project/work/demonstration/"
+SUBMIT = "**/api/v1/assignments/*/submit/"
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def placed(page: Page) -> list[str]:
+    return page.locator("[data-tray] .letter").all_inner_texts()
+
+
+def shows(page: Page, task: Task) -> None:
+    text = task.completions.order_by("pk")[0].text
+    expect(page.locator("[data-answers]")).to_contain_text(text)
+    expect(page.locator("[data-busy]")).to_have_count(0)
+
+
+def idle(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Nothing to do right now")).to_be_visible()
+
+
+@pytest.fixture
+def tasks(project: Project) -> list[Task]:
+    return [ranking_task_make(project) for _ in range(3)]
+
+
+def test_an_answer_lost_on_the_way_back_is_stored_once(
+    open_page: OpenPage, bob: User, tasks: list[Task]
+) -> None:
+    page = open_page(bob, RANK)
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route(SUBMIT, lose, times=1)
+    press(page, "1", "2", "3", "Enter")
+    expect(page.get_by_role("alert")).to_contain_text("server_unreachable")
+    expect(page.get_by_role("alert")).to_contain_text("tries again by itself")
+    shows(page, tasks[1])
+    expect(page.get_by_role("alert")).to_be_hidden()
+    assert Ranking.objects.count() == 1
+
+
+def test_a_server_that_restarts_is_asked_again_with_growing_pauses(
+    open_page: OpenPage, bob: User, tasks: list[Task]
+) -> None:
+    page = open_page(bob, RANK)
+    page.route(SUBMIT, lambda route: route.fulfill(status=503, body="starting"), times=2)
+    press(page, "3", "2", "1", "Enter")
+    expect(page.get_by_role("alert")).to_contain_text("again by itself in 2 seconds")
+    expect(page.get_by_role("alert")).to_contain_text("in 4 seconds", timeout=10_000)
+    shows(page, tasks[1])
+    order = Ranking.objects.get().order
+    shown = Assignment.objects.get(task=tasks[0]).shown_order
+    assert order == [[pk] for pk in reversed(shown)]
+
+
+def test_after_an_expired_session_the_person_logs_in_elsewhere_and_goes_on(
+    open_page: OpenPage, bob: User, project: Project, live_server
+) -> None:
+    demonstration_task_make(project)
+    page = open_page(bob, WRITE)
+    page.keyboard.type("Words that must not be lost")
+    Session.objects.all().delete()
+    press(page, "Control+Enter")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("Log in again in another tab")
+    expect(alert.get_by_role("button", name="Log in")).to_be_visible()
+    page.context.add_cookies([session_cookie(bob, live_server.url)])
+    alert.get_by_role("button", name="Try again").click()
+    idle(page)
+    assert Demonstration.objects.get().completion.text == "Words that must not be lost"
+
+
+def test_a_task_withdrawn_while_open_keeps_the_words(
+    open_page: OpenPage, bob: User, project: Project
+) -> None:
+    task = demonstration_task_make(project)
+    page = open_page(bob, WRITE)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.keyboard.type("Half an answer")
+    assignments_withdraw(project=project, annotator=bob)
+    Task.objects.filter(pk=task.pk).update(status="closed")
+    press(page, "Control+Enter")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("This task was withdrawn while you had it open.")
+    expect(alert).to_contain_text("assignment_withdrawn")
+    alert.get_by_role("button", name="Copy my text").click()
+    assert page.evaluate("navigator.clipboard.readText()") == "Half an answer"
+    alert.get_by_role("button", name="Go on").click()
+    idle(page)
+    assert Assignment.objects.get().draft["text"] == "Half an answer"
+
+
+def test_a_lapsed_task_that_somebody_else_took_is_said_to_be_gone(
+    open_page: OpenPage, bob: User, alice: User, project: Project
+) -> None:
+    first, second = (demonstration_task_make(project) for _ in range(2))
+    page = open_page(bob, WRITE)
+    # The page reserves the second one; asking after the first has lapsed, it would get that again.
+    page.wait_for_load_state("networkidle")
+    page.keyboard.type("Too late with this")
+    past = timezone.now() - timedelta(minutes=1)
+    Assignment.objects.filter(task=first).update(lease_expires_at=past)
+    press(page, "Control+Enter")
+    expect(page.get_by_role("alert")).to_contain_text("assignment_expired")
+    Task.objects.filter(pk=first.pk).update(status="closed")
+    page.get_by_role("button", name="Take it up again").click()
+    expect(page.locator("[data-notice]")).to_contain_text("Somebody else has that task by now")
+    assert Assignment.objects.get(task=first).draft["text"] == "Too late with this"
+    assert Assignment.objects.get(task=second).status == "active"
+
+
+@pytest.fixture
+def tabs(open_page: OpenPage, bob: User, tasks: list[Task]) -> tuple[Page, Page]:
+    """Two tabs of one browser at the same task; the second was opened later."""
+    first = open_page(bob, RANK)
+    press(first, "2")
+    second = first.context.new_page()
+    second.goto(RANK)
+    shows(second, tasks[0])
+    return first, second
+
+
+def test_a_task_in_two_tabs_is_worked_on_in_one(tabs: tuple[Page, Page], tasks: list[Task]) -> None:
+    first, second = tabs
+    here = first.get_by_role("heading", name="This task is open in another tab")
+    expect(here).to_be_visible()
+    assert placed(second) == ["B"], "what was done there goes along"
+    press(second, "1")
+    press(first, "3", "Enter")
+    assert placed(second) == ["B", "A"]
+    first.get_by_role("button", name="Use it here").click()
+    shows(first, tasks[0])
+    assert placed(first) == ["B", "A"]
+    there = second.get_by_role("heading", name="This task is open in another tab")
+    expect(there).to_be_visible()
+    press(first, "3", "Enter")
+    shows(first, tasks[1])
+    assert Ranking.objects.count() == 1
+
+
+def test_a_submit_in_one_tab_moves_the_other_on(tabs: tuple[Page, Page], tasks: list[Task]) -> None:
+    first, second = tabs
+    press(second, "1", "3", "Enter")
+    shows(second, tasks[1])
+    shows(first, tasks[2])
+    expect(first.locator("[data-notice]")).to_contain_text("handed in from another tab")
+    for page in (first, second):
+        press(page, "1", "2", "3", "Enter")
+        idle(page)
+    assert Ranking.objects.count() == 3
+
+
+def test_the_back_button_never_shows_a_submitted_task_as_open(
+    open_page: OpenPage, bob: User, tasks: list[Task]
+) -> None:
+    page = open_page(bob, RANK)
+    press(page, "1", "2", "3")
+    page.goto("/")
+    assignment = Assignment.objects.get(task=tasks[0])
+    order = [[pk] for pk in assignment.shown_order]
+    assignment_submit(assignment_id=assignment.pk, annotator=bob, payload={"order": order})
+    page.go_back()
+    shows(page, tasks[1])
+    assert placed(page) == []
+
+
+def test_a_page_kept_by_the_browser_asks_where_the_server_stands(
+    open_page: OpenPage, bob: User, tasks: list[Task]
+) -> None:
+    page = open_page(bob, RANK)
+    assignment = Assignment.objects.get(task=tasks[0])
+    order = [[pk] for pk in assignment.shown_order]
+    assignment_submit(assignment_id=assignment.pk, annotator=bob, payload={"order": order})
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    shows(page, tasks[1])
+    expect(page.locator("[data-notice]")).to_contain_text("That task is settled")
+
+
+def test_a_crash_loses_nothing(open_page: OpenPage, bob: User, project: Project) -> None:
+    demonstration_task_make(project)
+    page = open_page(bob, WRITE)
+    page.route("**/draft/", lambda route: route.abort())
+    page.keyboard.type("Kept on this device alone")
+    other = page.context.new_page()
+    # No goodbye of any kind: the tab is gone.
+    page.close(run_before_unload=False)
+    other.goto(WRITE)
+    expect(other.get_by_label("Your answer")).to_have_value("Kept on this device alone")
