@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 RANK = "/projects/project/work/ranking/"
 WRITE = "/projects/project/work/demonstration/"
 SUBMIT = "**/api/v1/assignments/*/submit/"
+CLAIM = "**/assignments/claim/"
 
 
 def press(page: Page, *keys: str) -> None:
@@ -83,6 +84,9 @@ def test_after_an_expired_session_the_person_logs_in_elsewhere_and_goes_on(
     demonstration_task_make(project)
     page = open_page(bob, WRITE)
     page.keyboard.type("Words that must not be lost")
+    # An answer to the old session takes the cookie away, so none may be on its way any more.
+    expect(page.get_by_text("Draft saved")).to_be_visible()
+    page.wait_for_load_state("networkidle")
     Session.objects.all().delete()
     press(page, "Control+Enter")
     alert = page.get_by_role("alert")
@@ -92,6 +96,23 @@ def test_after_an_expired_session_the_person_logs_in_elsewhere_and_goes_on(
     alert.get_by_role("button", name="Try again").click()
     idle(page)
     assert Demonstration.objects.get().completion.text == "Words that must not be lost"
+
+
+def test_a_session_that_ends_after_the_submit_offers_the_login_as_well(
+    open_page: OpenPage, bob: User, project: Project
+) -> None:
+    demonstration_task_make(project)
+    page = open_page(bob, WRITE)
+    page.keyboard.type("Handed in already")
+    page.wait_for_load_state("networkidle")
+    refusal = {"code": "not_authenticated", "message": "You are not logged in.", "extra": {}}
+    page.route(CLAIM, lambda route: route.fulfill(status=401, json=refusal), times=1)
+    press(page, "Control+Enter")
+    alert = page.get_by_role("alert")
+    expect(alert.get_by_role("button", name="Log in")).to_be_visible()
+    alert.get_by_role("button", name="Try again").click()
+    idle(page)
+    assert Demonstration.objects.get().completion.text == "Handed in already"
 
 
 def test_a_task_withdrawn_while_open_keeps_the_words(

@@ -227,6 +227,7 @@ export class Session {
 
   #failed(error: unknown, again: () => void): void {
     const code = error instanceof ApiError ? error.code : "";
+    const onward = this.#task ? again : this.#goOn;
     if (code === "assignment_expired" || code === "assignment_withdrawn") {
       this.#lostLease(error);
     } else if (code === "consent_needed" || code === "exposure_cap_reached") {
@@ -235,11 +236,11 @@ export class Session {
     } else if (code === "undo_refused") {
       this.#refusedUndo(error);
     } else if (isPassing(error)) {
-      this.#tryLater(error, this.#task ? again : this.#goOn);
+      this.#tryLater(error, onward);
+    } else if (error instanceof ApiError && (error.status === 401 || code === "csrf_failed")) {
+      this.#loggedOut(error, onward);
     } else if (!this.#task || code === "assignment_already_submitted") {
       this.#problem.show(error, { label: gettext("Go on"), action: this.#goOn });
-    } else if (error instanceof ApiError && (error.status === 401 || code === "csrf_failed")) {
-      this.#loggedOut(error, again);
     } else {
       this.#problem.show(error, { label: gettext("Try again"), action: again });
     }
