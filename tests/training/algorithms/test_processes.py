@@ -15,8 +15,12 @@ from torch.testing import assert_close
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.training.algorithms.conftest import folder_for, metrics_read
 from tests.training.algorithms.test_configs import ROOT
+from training.algorithms.engine import training_loop
 from training.algorithms.engine.processes import Processes
+from training.algorithms.engine.training_loop import TrainingLoop
+from training.algorithms.errors import RunStopped
 from training.algorithms.models import checkpoint_io
+from training.algorithms.run_dir import RunDir
 
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
@@ -84,6 +88,27 @@ def num_done(folder):
         return json.loads((folder / "progress.json").read_text())["done"]
     except FileNotFoundError:
         return 0
+
+
+def test_a_signal_that_comes_while_all_agree_stops_the_run_after_the_next_step(
+    tmp_path, chain, monkeypatch
+):
+    """Neither lost nor followed by one process alone: the others would wait for it for ever."""
+    folder = folder_for("sft", tmp_path / "run", chain, num_epochs=200, save_every_steps=1000)
+    run_dir = RunDir(folder)
+
+    class Group:
+        def any(self, flag):
+            run_dir.stop_requested = True
+            return flag
+
+    monkeypatch.setattr(training_loop, "processes", Group)
+    loop = TrainingLoop(run_dir, {}, num_steps=10, save_every_steps=1000)
+    with pytest.raises(RunStopped):
+        for _ in loop.steps():
+            pass
+    state = torch.load(folder / "state" / "state.pt", weights_only=True)
+    assert state["done"] == 2
 
 
 def test_a_model_is_prepared_on_the_device_of_its_process(monkeypatch):

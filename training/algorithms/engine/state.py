@@ -34,14 +34,21 @@ def state_save(run_dir: RunDir, state: State) -> None:
 
 
 def step_finished(
-    run_dir: RunDir, done: int, every: int, state: Callable[[], State], total: int | None = None
+    run_dir: RunDir,
+    done: int,
+    every: int,
+    state: Callable[[], State],
+    total: int | None = None,
+    *,
+    is_stopping: bool,
 ) -> None:
-    """Call after each step: saves every `every` steps, and when SIGTERM asked to stop.
+    """Call after each step: saves every `every` steps, and when the run is to stop.
 
     `done` counts finished steps. Nothing is saved after the last step: the output follows at once.
-    Raises RunStopped after a save that SIGTERM asked for.
+    `is_stopping` is the run's `stop_requested`, or what all its processes agreed on. Raises
+    RunStopped after the save that it asks for.
     """
-    if run_dir.stop_requested:
+    if is_stopping:
         state_save(run_dir, state())
         raise RunStopped
     if done % every == 0 and done != total:

@@ -118,8 +118,13 @@ class TrainingLoop:
         if self._candidates is not None and done in self._kept_steps:
             self._run_dir.candidate_save(done, self._candidates.write)
         self._run_dir.progress_write(done, self._num_steps, self._message)
-        # All processes leave, or none.
-        self._run_dir.stop_requested = processes().any(self._run_dir.stop_requested)
+        # All processes leave, or none: one that is asked after this leaves with the next step.
+        is_stopping = processes().any(self._run_dir.stop_requested)
         step_finished(
-            self._run_dir, done, self._save_every, lambda: self._state(done), self._num_steps
+            self._run_dir,
+            done,
+            self._save_every,
+            lambda: self._state(done),
+            self._num_steps,
+            is_stopping=is_stopping,
         )

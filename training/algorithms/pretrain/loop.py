@@ -46,7 +46,14 @@ def run(run_dir: RunDir) -> Result:
             run_dir.metrics_write(step, {"base/loss": loss.item()})
             run_dir.progress_write(step, config.num_steps, clock.message(step, loss.item()))
         state = partial(_state_of, step, model, optimizer)
-        step_finished(run_dir, step, config.save_every_steps, state, config.num_steps)
+        step_finished(
+            run_dir,
+            step,
+            config.save_every_steps,
+            state,
+            config.num_steps,
+            is_stopping=run_dir.stop_requested,
+        )
     metrics = held_out_measure(model, corpus)
     run_dir.metrics_write(config.num_steps, metrics)
     run_dir.output_save(lambda folder: checkpoint_save(model, corpus.tokenizer, folder))
