@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from rest_framework.test import APIClient
 
 from annotation.models import Project
@@ -61,6 +61,8 @@ def chromium() -> Iterator[Browser]:
     assert path, "The browser tests need Chromium: make browser"
     # Playwright's loop in this thread makes Django refuse the database otherwise.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    # Machines are shared: a page may be slow without being wrong.
+    expect.set_options(timeout=15_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
         yield browser

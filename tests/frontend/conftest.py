@@ -1,6 +1,8 @@
 """Pages with something on them, and real browsers that look at them."""
 
+import tempfile
 from collections.abc import Callable, Iterator
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import pytest
@@ -38,8 +40,12 @@ def built_frontend() -> None:
     folder = Path(frontend.__path__[0])
     built = folder / "static/frontend/build/main.css"
     sources = [*(folder / "src").rglob("*.ts"), *(folder / "styles").glob("*.css")]
-    if not built.exists() or built.stat().st_mtime < max(file.stat().st_mtime for file in sources):
-        frontend_build([])
+    # One of the parallel test processes builds, the others wait for it.
+    with Path(tempfile.gettempdir(), "preferendum-frontend.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        newest = max(file.stat().st_mtime for file in sources)
+        if not built.exists() or built.stat().st_mtime < newest:
+            frontend_build([])
 
 
 @pytest.fixture

@@ -161,7 +161,7 @@ def test_new_work_appears_by_itself(open_page: OpenPage, bob: User, project: Pro
     page = open_page(bob, RANK)
     idle(page)
     ranking_task_make(project)
-    expect(page.locator(".card")).to_have_count(3, timeout=15_000)
+    expect(page.locator(".card")).to_have_count(3)
 
 
 def test_a_demonstration_is_written_and_its_draft_survives_a_reload(
@@ -347,7 +347,7 @@ def test_the_dashboard_follows_the_loop(
     expect(page.locator(".loop-steps .alive")).to_contain_text("10 %")
     page.locator("#live-work a").first.focus()
     run.__class__.objects.filter(pk=run.pk).update(progress_done=60)
-    expect(page.locator(".loop-steps .alive")).to_contain_text("60 %", timeout=6_000)
+    expect(page.locator(".loop-steps .alive")).to_contain_text("60 %")
     assert page.evaluate("document.activeElement.tagName") == "A", "the focus stays"
     page.goto(f"/projects/project/runs/{run.pk}/")
     expect(page.locator(".curve")).to_have_count(1)

@@ -90,6 +90,6 @@ def test_the_page_of_a_round_follows_it_and_asks_when_people_are_needed(
     bar = page.get_by_role("progressbar", name="Improve the policy")
     expect(bar).to_have_attribute("value", "12")
     Run.objects.filter(round=item, step="policy").update(progress_done=30)
-    expect(bar).to_have_attribute("value", "30", timeout=6_000)
+    expect(bar).to_have_attribute("value", "30")
     Round.objects.filter(pk=item.pk).update(step="decide", waiting_for="approval")
-    expect(page.get_by_role("button", name="Approve and deploy")).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("button", name="Approve and deploy")).to_be_visible()
