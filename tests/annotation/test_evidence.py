@@ -1,7 +1,6 @@
 """Prompts with sources, answers that cite them, and the verdicts of people on both."""
 
 import json
-import time
 
 import pytest
 
@@ -64,6 +63,7 @@ def test_an_answer_is_split_into_the_statements_that_cite(text, expected):
     assert parts(text) == expected
 
 
+@pytest.mark.timeout(30)
 @pytest.mark.parametrize(
     "text",
     ["a[1]. " * 5_000, "[1" * 16_000, "." * 32_000, ". " * 16_000, "```\n" * 8_000, "[1]" * 10_000,
@@ -71,9 +71,8 @@ def test_an_answer_is_split_into_the_statements_that_cite(text, expected):
      "a.b." * 8_000, "`[1]" * 8_000, "[1,[1–" * 5_000, "\u2028.\x85[1]" * 5_000],  # noqa: RUF001
 )  # fmt: skip
 def test_a_hostile_answer_is_split_at_once_and_nothing_is_lost(text):
-    started = time.perf_counter()
+    text *= 4  # what goes back over the text at each sign would take minutes
     statements = statements_split(text)
-    assert time.perf_counter() - started < 2
     assert "".join(text[s.start : s.end] for s in statements) == text
     assert len(statements) <= MAX_STATEMENTS
 

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import nullcontext
 from io import StringIO
 from pathlib import Path
@@ -213,7 +212,5 @@ def test_a_signal_to_the_client_ends_the_forked_process(
     assert client.stdout.readline()
     client.send_signal(number)
     # its output closes when the process behind it is gone, too
-    began = time.monotonic()
     client.stdout.read()
-    assert time.monotonic() - began < 10
     assert client.wait() == code
