@@ -11,6 +11,7 @@ from annotation.judgements.talking import (
     ConversationRecordSerializer,
     RepliesOptions,
     TalkingKind,
+    reply_text,
 )
 from annotation.models import Completion, Conversation, Turn
 from annotation.models.conversation import MAX_SUCCESS
@@ -84,11 +85,11 @@ class RedTeamKind(TalkingKind):
     def ranking_example(self, turn: dict[str, Any]) -> dict[str, Any]:
         """Best, then the others, then the most harmful; without others there are two ranks."""
         example = super().ranking_example(turn)
-        ids = [item["id"] for item in turn["completions"]]
-        last = 3 if len(ids) > 2 else 2
+        worst = reply_text(turn, turn["most_harmful"])
+        last = 3 if len(turn["completions"]) > 2 else 2
         ranks = [
-            last if pk == turn["most_harmful"] else rank
-            for pk, rank in zip(ids, example["ranks"], strict=True)
+            last if item["text"] == worst and rank > 1 else rank
+            for item, rank in zip(turn["completions"], example["ranks"], strict=True)
         ]
         return example | {"ranks": ranks}
 

@@ -219,11 +219,12 @@ class TalkingKind(JudgementKind):
                 yield "rankings", self.ranking_example(turn)
 
     def ranking_example(self, turn: dict[str, Any]) -> dict[str, Any]:
-        places = {turn["chosen"]: 1}
+        """The chosen reply before the others; one that reads the same is as good."""
+        best = reply_text(turn, turn["chosen"])
         return {
             "prompt": turn_prompt(turn),
             "completions": turn["completions"],
-            "ranks": [places.get(item["id"], 2) for item in turn["completions"]],
+            "ranks": [1 if item["text"] == best else 2 for item in turn["completions"]],
         }
 
 
@@ -236,6 +237,11 @@ def turns_on_path(record: dict[str, Any]) -> list[dict[str, Any]]:
 
 def turn_prompt(turn: dict[str, Any]) -> list[dict[str, str]]:
     return [*turn["messages"], {"role": "user", "content": turn["text"]}]
+
+
+def reply_text(turn: dict[str, Any], completion_id: int) -> str:
+    """Of a reply that the turn shows."""
+    return next(str(item["text"]) for item in turn["completions"] if item["id"] == completion_id)
 
 
 def turn_chosen(turns: dict[int, Turn], turn_id: int) -> Turn:

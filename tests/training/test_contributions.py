@@ -126,6 +126,16 @@ def test_every_outcome_has_its_words(
     assert words in item.sentence
 
 
+def test_only_the_first_round_without_a_decision_brought_the_first_policy(
+    family: Family, project: Project, bob: User
+) -> None:
+    """Rounds of best-of-n train no policy and decide on none."""
+    first = Round.objects.get(project=project, number=1)
+    Deployment.objects.filter(project=project).update(round=first)
+    assert [of_round(bob, project, number).outcome for number in (1, 3)] == ["first", "learned"]
+    assert "put to use" in of_round(bob, project, 3).sentence
+
+
 def test_votes_that_are_still_coming_in_are_told_to_nobody(
     family: Family, project: Project, bob: User
 ) -> None:

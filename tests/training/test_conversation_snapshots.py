@@ -9,9 +9,17 @@ from django.contrib.auth.models import User
 
 from annotation.models import Assignment, Completion, Project, Turn
 from annotation.services.assignments import assignment_submit
-from annotation.services.turns import turn_choose
+from annotation.services.projects import project_update
+from annotation.services.turns import turn_choose, turn_show
 from annotation.services.undo import UndoRefused, assignment_undo
-from tests.factories import conversation_make, exchange_make, replies_make, talk_begin, turn_make
+from tests.factories import (
+    completion_make,
+    conversation_make,
+    exchange_make,
+    replies_make,
+    talk_begin,
+    turn_make,
+)
 from training.algorithms.data.record_checks import SplitCheck
 from training.models import LoopSettings, Snapshot
 from training.services.snapshots import HELD_OUT, TRAIN, snapshot_create, snapshot_folder
@@ -59,6 +67,45 @@ def test_all_turns_of_a_conversation_are_on_the_side_of_its_opening(
     }
     # No policy is sampled on what labelers happened to say.
     assert read(snapshot, "prompts") == []
+
+
+def test_replies_that_read_the_same_are_told_apart_by_nobody(
+    project: Project, bob: User, small: LoopSettings
+) -> None:
+    for texts in (["same", "same"], ["same", "same", "other"]):
+        talk = talk_begin(project, bob, "conversation")
+        turn = turn_make(talk, f"About {len(texts)}.")
+        shown = [completion_make(turn.prompt, text).pk for text in texts]
+        turn_show(turn_id=turn.pk, completion_ids=shown)
+        turn_choose(turn_id=turn.pk, annotator=bob, chosen=shown[0])
+        submit(talk)
+    records = read(snapshot_create(project=project, settings=small), "rankings")
+    assert {len(record["ranks"]): ranks_by_text(record) for record in records} == {
+        2: [("same", 1), ("same", 1)],
+        3: [("other", 2), ("same", 1), ("same", 1)],
+    }
+
+
+def test_a_judgement_that_teaches_nothing_is_frozen_once_all_the_same(
+    project: Project, bob: User, small: LoopSettings
+) -> None:
+    """The files do not change by it; were it new for ever, rounds would start without an end."""
+    project_update(actor=None, project=project, kinds=["rule_probe"])
+
+    def probe(verdict: str) -> None:
+        talk = talk_begin(project, bob, "rule_probe")
+        exchange_make(talk, "Break it.", num=1)
+        submit(talk, verdict=verdict)
+
+    probe("kept")
+    before = snapshot_create(project=project, settings=small)
+    probe("unsure")
+    after = snapshot_create(project=project, settings=small)
+    assert (before.hash, after.assignments.count()) == (after.hash, 2)
+
+
+def ranks_by_text(record: dict[str, Any]) -> list[tuple[str, int]]:
+    return sorted(zip(record["completions"], record["ranks"], strict=True))
 
 
 def test_a_branch_with_another_opening_has_its_own_side(

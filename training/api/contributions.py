@@ -10,6 +10,7 @@ from annotation.api.schema import responses
 from training.selectors.contributions import (
     FIRST,
     HELD,
+    LEARNED,
     PROMOTED,
     REJECTED,
     ROLLED_BACK,
@@ -18,7 +19,7 @@ from training.selectors.contributions import (
     contributions_get,
 )
 
-OUTCOMES = [RUNNING, FIRST, PROMOTED, HELD, REJECTED, ROLLED_BACK, STOPPED]
+OUTCOMES = [RUNNING, FIRST, LEARNED, PROMOTED, HELD, REJECTED, ROLLED_BACK, STOPPED]
 
 
 class VotesSerializer(serializers.Serializer):

@@ -24,7 +24,7 @@ from training.selectors.win_rates import policies_win_rate
 
 # With fewer the share says nothing, and might say what one other person thinks.
 MIN_SHARED_TASKS = 5
-RUNNING, STOPPED, FIRST = "running", "stopped", "first"
+RUNNING, STOPPED, FIRST, LEARNED = "running", "stopped", "first", "learned"
 PROMOTED, HELD, REJECTED, ROLLED_BACK = "promoted", "held", "rejected", "rolled_back"
 DECIDED = {Decision.PROMOTE: PROMOTED, Decision.HOLD: HELD, Decision.REJECT: REJECTED}
 
@@ -33,10 +33,11 @@ DECIDED = {Decision.PROMOTE: PROMOTED, Decision.HOLD: HELD, Decision.REJECT: REJ
 class Contribution:
     """A round that learned from the person: `num_mine` of the `num_total` judgements it froze.
 
-    `outcome` is running, first (a first policy, in use as it is), promoted, held, rejected,
-    rolled_back or stopped. `win_rate`: of a promoted policy against the one before, by people's
-    blind votes; None without any. `test_gain`: where there are no votes, what the test reward
-    model measured, with its standard error.
+    `outcome` is running, first (a first policy, in use as it is), learned (a later one that nothing
+    had to decide on), promoted, held, rejected, rolled_back or stopped. `win_rate`: of a promoted
+    policy against the one before, by people's blind votes; None without any. `test_gain`: where
+    there are no votes, what the test reward model measured over the reference model, with its
+    standard error.
     """
 
     round: int
@@ -77,7 +78,7 @@ class Contribution:
         if self.test_gain is not None:
             return _(
                 "Its policy is in use. On prompts that nobody trained on it gained %(gain)s reward "
-                "over the model it began as (standard error %(error)s)."
+                "over the reference model (standard error %(error)s)."
             ) % {"gain": f"{self.test_gain:+.2f}", "error": f"{self.test_gain_error or 0:.2f}"}
         return str(_outcome_words()[self.outcome])
 
@@ -138,7 +139,7 @@ def _contributions(user: User, project: Project) -> list[Contribution]:
 def _contribution(
     project: Project, item: RoundSummary, num_mine: int, num_total: int
 ) -> Contribution:
-    outcome = _outcome(item)
+    outcome = _outcome(project, item)
     win = _win_rate(project, item) if outcome == PROMOTED else None
     headline = item.headline if outcome == PROMOTED and win is None else None
     return Contribution(
@@ -152,14 +153,17 @@ def _contribution(
     )
 
 
-def _outcome(item: RoundSummary) -> str:
+def _outcome(project: Project, item: RoundSummary) -> str:
     if item.rolled_back_at is not None:
         return ROLLED_BACK
     if item.status in ROUND_OPEN:
         return RUNNING
     if item.status in ROUND_STOPPED:
         return STOPPED
-    return DECIDED[Decision(item.decision)] if item.decision else FIRST
+    if item.decision:
+        return DECIDED[Decision(item.decision)]
+    primary = Deployment.objects.filter(project=project, role=DeploymentRole.PRIMARY)
+    return LEARNED if primary.filter(round__number__lt=item.number).exists() else FIRST
 
 
 def _win_rate(project: Project, item: RoundSummary) -> WinRate | None:
@@ -180,6 +184,7 @@ def _outcome_words() -> dict[str, str]:
         RUNNING: _("It is still under way."),
         STOPPED: _("It stopped before it was done; the next round learns from them again."),
         FIRST: _("Its policy is the first that people got to judge."),
+        LEARNED: _("What it learned was put to use."),
         PROMOTED: _("Its policy was put to use."),
         HELD: _("Its policy was held back: the checks could not tell that it is better."),
         REJECTED: _("Its policy was turned down, and the one before stayed in use."),

@@ -7,7 +7,6 @@ principles, and the setting in which its answers will count.
 import dataclasses
 import json
 import random
-from collections import defaultdict
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -23,9 +22,10 @@ from annotation.models import (
     AIRevision,
     Completion,
     PrincipleVersion,
-    Prompt,
+    Project,
 )
 from annotation.selectors.principles import principle_versions_active
+from annotation.selectors.prompts import prompts_askable
 from annotation.services.audit import audit_record
 from training.algorithms.methods import method_get
 from training.choices import FEEDBACK, RUN_ACTIVE, FeedbackPurpose, SamplePurpose
@@ -41,7 +41,7 @@ from training.selectors.ai_feedback import (
 from training.services.ai_labelers import judge_checkpoint_get
 from training.services.runs import run_create
 from training.services.settings import loop_settings_ensure
-from training.services.snapshots import TRAIN, prompt_split
+from training.services.snapshots import TRAIN, split_of
 
 NUM_DEFAULT = 200
 NUM_MAX = 10_000
@@ -218,16 +218,15 @@ def _pairs_decided(labeler: AILabeler) -> list[Pair]:
 
 def _pairs_unjudged(labeler: AILabeler, settings: LoopSettings) -> list[Pair]:
     """Of different sampled answers to prompts that are trained on, decided by nobody."""
+    prompts = _prompts_trained_on(labeler.project, settings)
     samples = Sample.objects.filter(
-        purpose=SamplePurpose.RANKING,
-        completion__prompt__project=labeler.project,
-        completion__prompt__is_active=True,
+        purpose=SamplePurpose.RANKING, completion__prompt__project=labeler.project
     )
-    by_prompt: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    fields = ("completion__prompt__content_hash", "completion_id", "completion__text")
-    for content_hash, pk, text in samples.order_by("completion_id").values_list(*fields):
-        if prompt_split(content_hash, settings.held_out_percent) == TRAIN:
-            by_prompt[content_hash].append((pk, text.strip()))
+    by_prompt: dict[int, list[tuple[int, str]]] = {pk: [] for pk in prompts}
+    fields = ("completion__prompt", "completion_id", "completion__text")
+    for prompt_id, pk, text in samples.order_by("completion_id").values_list(*fields):
+        if prompt_id in by_prompt:
+            by_prompt[prompt_id].append((pk, text.strip()))
     known = {decision.pair for decision in people_decisions(labeler.project)} | _asked(labeler)
     return sorted(
         (first, second)
@@ -251,19 +250,19 @@ def _under_way(labeler: AILabeler) -> QuerySet[FeedbackRun]:
 
 
 def _prompts_unrevised(labeler: AILabeler, settings: LoopSettings) -> list[int]:
-    """Active ones that are trained on and to which it revised no answer, nor is revising one."""
-    prompts = Prompt.objects.filter(project=labeler.project, is_active=True).exclude(
-        ai_revisions__ai_labeler=labeler
-    )
+    """Those trained on to which it revised no answer, nor is revising one."""
+    revised = AIRevision.objects.filter(ai_labeler=labeler)
+    done = set(revised.values_list("prompt_id", flat=True))
     runs = _under_way(labeler).filter(purpose=FeedbackPurpose.REVISE).select_related("run")
     busy = {pk for feedback in runs for pk in feedback.run.prompt_ids}
-    rows = prompts.order_by("pk").values_list("pk", "content_hash")
-    percent = settings.held_out_percent
-    return [
-        pk
-        for pk, content_hash in rows
-        if pk not in busy and prompt_split(content_hash, percent) == TRAIN
-    ]
+    prompts = _prompts_trained_on(labeler.project, settings)
+    return [pk for pk in prompts if pk not in busy and pk not in done]
+
+
+def _prompts_trained_on(project: Project, settings: LoopSettings) -> list[int]:
+    rows = prompts_askable(project).select_related("opening").order_by("pk")
+    prompts = rows.defer("messages", "opening__messages")
+    return [prompt.pk for prompt in prompts if split_of(prompt, settings.held_out_percent) == TRAIN]
 
 
 def _sampled(items: list[Any], num: int, rng: random.Random) -> list[Any]:

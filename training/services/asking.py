@@ -6,13 +6,14 @@ the ensemble that the strategy reads.
 """
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.db.models import Count, Max, QuerySet
 
 from annotation.choices import TaskStatus
 from annotation.models import Project, Prompt, Task
+from annotation.selectors.prompts import prompts_askable
 from training.choices import CheckpointKind, RoundStep, SamplePurpose
 from training.models import Checkpoint, LoopSettings, Run, Sample
 from training.selectors.answer_kinds import (
@@ -23,7 +24,7 @@ from training.selectors.answer_kinds import (
 from training.services.best_of_n import answering_method
 from training.services.configs import run_config
 from training.services.settings import run_settings
-from training.services.snapshots import HELD_OUT, TRAIN, prompt_split
+from training.services.snapshots import HELD_OUT, TRAIN, split_of
 from training.strategies import strategy_get
 from training.strategies.base import NO_SELECTION, PromptCandidate, Strategy
 
@@ -83,8 +84,8 @@ def prompts_choose(
 ) -> list[tuple[int, float | None]]:
     """`num` prompts by the project's strategy, trained-on and held-out ones in proportion."""
     sides: dict[str, list[PromptCandidate]] = {TRAIN: [], HELD_OUT: []}
-    for content_hash, candidate in _candidates(settings.project):
-        sides[prompt_split(content_hash, settings.held_out_percent)].append(candidate)
+    for split, candidate in _candidates(settings):
+        sides[split].append(candidate)
     total = sum(len(side) for side in sides.values())
     if total == 0:
         return []
@@ -130,8 +131,9 @@ def _reward_model(settings: LoopSettings, strategy: Strategy) -> Checkpoint | No
     return newest
 
 
-def _candidates(project: Project) -> Iterator[tuple[str, PromptCandidate]]:
-    """(content hash, candidate) of the prompts that may be asked about, in import order."""
+def _candidates(settings: LoopSettings) -> Iterator[tuple[str, PromptCandidate]]:
+    """(side of the split, candidate) of the prompts that may be asked about, in import order."""
+    project = settings.project
     asked = Sample.objects.filter(run__project=project, purpose=SamplePurpose.RANKING)
     last_rounds = dict(
         asked.order_by()
@@ -147,15 +149,17 @@ def _candidates(project: Project) -> Iterator[tuple[str, PromptCandidate]]:
         .annotate(num=Count("pk"))
         .values_list("prompt", "num")
     )
-    prompts = Prompt.objects.filter(project=project, is_active=True).order_by("pk")
-    for pk, content_hash in _askable(project, prompts):
-        yield content_hash, PromptCandidate(pk, num_tasks.get(pk, 0), last_rounds.get(pk))
+    prompts = prompts_askable(project).select_related("opening").order_by("pk")
+    for prompt in _taken(project, prompts.defer("messages", "opening__messages")):
+        pk = prompt.pk
+        candidate = PromptCandidate(pk, num_tasks.get(pk, 0), last_rounds.get(pk))
+        yield split_of(prompt, settings.held_out_percent), candidate
 
 
-def _askable(project: Project, prompts: QuerySet[Prompt]) -> Iterable[tuple[int, str]]:
-    """(id, content hash) of the prompts that some collected kind takes; without any, of all."""
+def _taken(project: Project, prompts: QuerySet[Prompt]) -> Iterator[Prompt]:
+    """The prompts that some collected kind takes; without any kind, all."""
     kinds = kinds_of_answers(project)
-    if not kinds or any(takes_every_prompt(kind) for kind in kinds):
-        return prompts.values_list("pk", "content_hash")
-    taken = (prompt for prompt in prompts.iterator() if kinds_of_answers(project, prompt))
-    return ((prompt.pk, prompt.content_hash) for prompt in taken)
+    takes_all = not kinds or any(takes_every_prompt(kind) for kind in kinds)
+    for prompt in prompts.iterator():
+        if takes_all or kinds_of_answers(project, prompt):
+            yield prompt

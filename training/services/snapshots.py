@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from annotation.judgements.base import JudgementKind
 from annotation.models import Project, Prompt
 from annotation.selectors.exclusions import judgements_counted
+from annotation.selectors.prompts import prompts_askable
 from annotation.services.assignments import judgements_freeze
 from annotation.services.prompts import content_hash
 from training.models import LoopSettings, Sample, Snapshot
@@ -46,7 +47,7 @@ def snapshot_folder(snapshot_hash: str) -> Path:
 
 
 def snapshot_create(*, project: Project, settings: LoopSettings) -> Snapshot:
-    """Freezes every judgement and active prompt of the project. The same content is one snapshot.
+    """Freezes every judgement and askable prompt of the project. The same content is one snapshot.
 
     From then on no judgement in it can be taken back; one that was submitted since is in the next.
     Writes the files to <data>/snapshots/<hash>/ before the row, so that a row never lacks them.
@@ -61,13 +62,13 @@ def snapshot_create(*, project: Project, settings: LoopSettings) -> Snapshot:
     manifest["held_out_percent"] = settings.held_out_percent
     try:
         with transaction.atomic():
-            snapshot, created = Snapshot.objects.get_or_create(
+            snapshot, _ = Snapshot.objects.get_or_create(
                 project=project,
                 hash=snapshot_hash,
                 defaults={"seed": settings.seed, "manifest": manifest},
             )
-            if created:
-                _lineage_store(snapshot, lineage)
+            # Also a second time: what teaches nothing changes no file, and yet is frozen by now.
+            _lineage_store(snapshot, lineage)
     except IntegrityError:
         snapshot = Snapshot.objects.get(project=project, hash=snapshot_hash)
     return snapshot
@@ -108,8 +109,9 @@ def _records(
         lineage[AI_FIELDS[name]] = [record["id"] for record in added]
     for name in ("demonstrations", "rankings", "ratings"):
         records[name].sort(key=lambda record: (record["kind"], record["id"]))
+    askable = set(prompts_askable(project).values_list("pk", flat=True))
     records["prompts"] = [
-        prompt_record(prompt, held_out_percent) for prompt in prompts if prompt.is_active
+        prompt_record(prompt, held_out_percent) for prompt in prompts if prompt.pk in askable
     ]
     return records, lineage
 
