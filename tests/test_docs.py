@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.template.loader import get_template
 
 from annotation.judgements import kind_list
+from annotation.judgements.base import JudgementKind
 from training.algorithms.errors import RunError
 from training.algorithms.methods import method_list
 
@@ -63,6 +64,13 @@ def test_every_kind_of_judgement_has_its_page_and_script(kind: object) -> None:
     name = kind.name  # type: ignore[attr-defined]
     get_template(f"frontend/judgements/{name}.html")
     assert (ROOT / "frontend" / "src" / "judgements" / f"{name}.ts").exists()
+
+
+@pytest.mark.parametrize("kind", kind_list(), ids=lambda kind: kind.name)
+def test_every_field_of_a_record_is_documented(kind: JudgementKind) -> None:
+    page = (DOCS / "judgements.md").read_text()
+    section = page.split("## What a record holds")[1].split("\n## ")[0]
+    assert {name for name in kind.record_serializer().fields if f"`{name}`" not in section} == set()
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -114,12 +114,35 @@ class JudgementKind(ABC):
         judgement.delete()
 
     @abstractmethod
-    def queryset(self, project: Project) -> QuerySet[Any]:
-        """The project's judgements of this kind by id, with everything ``record`` reads."""
+    def rows(self, project: Project) -> QuerySet[Any]:
+        """The project's judgements of this kind, with everything ``content`` reads."""
 
     @abstractmethod
+    def content(self, judgement: Any) -> dict[str, Any]:
+        """What only this kind's record says, with ``prompt_id`` and ``prompt``."""
+
+    def queryset(self, project: Project) -> QuerySet[Any]:
+        """The project's judgements of this kind by id, with everything ``record`` reads."""
+        return (
+            self.rows(project)
+            .select_related("assignment__guidelines")
+            # Long texts that no record says: what was sent, and the guidelines themselves.
+            .defer("assignment__draft", "assignment__guidelines__text")
+            .order_by("pk")
+        )
+
     def record(self, judgement: Any) -> dict[str, Any]:
         """One judgement as plain data: the API's listing and downloads."""
+        assignment = judgement.assignment
+        guidelines = assignment.guidelines
+        return {
+            "id": judgement.pk,
+            **self.content(judgement),
+            "annotator": judgement.annotator_id,
+            "created_at": judgement.created_at.isoformat(),
+            "guidelines_version": guidelines.number if guidelines else None,
+            "seconds_spent": assignment.seconds_spent,
+        }
 
     def training_records(self, record: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         """What training learns from one record: pairs of a stream and an example of it.

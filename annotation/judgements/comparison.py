@@ -168,11 +168,11 @@ class ComparisonKind(PreferenceKind):
             _dimension_store(ranking, name, data["dimensions"][name], options)
         return ranking
 
-    def queryset(self, project: Project) -> QuerySet[Ranking]:
-        return super().queryset(project).prefetch_related("dimensions")
+    def rows(self, project: Project) -> QuerySet[Ranking]:
+        return super().rows(project).prefetch_related("dimensions")
 
-    def record(self, judgement: Ranking) -> dict[str, Any]:
-        return super().record(judgement) | {
+    def content(self, judgement: Ranking) -> dict[str, Any]:
+        return super().content(judgement) | {
             "strength": judgement.strength,
             "levels": judgement.levels,
             "both_bad": judgement.all_bad,

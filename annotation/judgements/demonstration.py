@@ -12,7 +12,7 @@ from annotation.choices import Origin
 from annotation.errors import InvalidInput
 from annotation.judgements.base import JudgementKind, Supply
 from annotation.judgements.records import (
-    MessageSerializer,
+    RecordSerializer,
     ShownCompletionSerializer,
     edit_examples,
 )
@@ -57,17 +57,12 @@ class DemonstrationInputSerializer(serializers.Serializer):
     )
 
 
-class DemonstrationRecordSerializer(serializers.Serializer):
-    id = serializers.IntegerField()
-    prompt_id = serializers.IntegerField()
-    prompt = MessageSerializer(many=True)
+class DemonstrationRecordSerializer(RecordSerializer):
     completion = serializers.CharField()
     completion_id = serializers.IntegerField()
     edited_from = ShownCompletionSerializer(
         allow_null=True, help_text="The model's draft: the completion is preferred over it."
     )
-    annotator = serializers.IntegerField(help_text="User id.")
-    created_at = serializers.DateTimeField()
 
 
 class DemonstrationKind(JudgementKind):
@@ -111,23 +106,18 @@ class DemonstrationKind(JudgementKind):
         judgement.delete()
         completion.delete()
 
-    def queryset(self, project: Project) -> QuerySet[Demonstration]:
-        return (
-            Demonstration.objects.filter(prompt__project=project)
-            .select_related("prompt", "completion", "edited_from")
-            .order_by("pk")
+    def rows(self, project: Project) -> QuerySet[Demonstration]:
+        return Demonstration.objects.filter(prompt__project=project).select_related(
+            "prompt", "completion", "edited_from"
         )
 
-    def record(self, judgement: Demonstration) -> dict[str, Any]:
+    def content(self, judgement: Demonstration) -> dict[str, Any]:
         return {
-            "id": judgement.pk,
             "prompt_id": judgement.prompt_id,
             "prompt": judgement.prompt.messages,
             "completion": judgement.completion.text,
             "completion_id": judgement.completion_id,
             "edited_from": _shown(judgement.edited_from),
-            "annotator": judgement.annotator_id,
-            "created_at": judgement.created_at.isoformat(),
         }
 
     def training_records(self, record: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

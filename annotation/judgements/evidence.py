@@ -13,7 +13,7 @@ from annotation.errors import InvalidInput
 from annotation.evidence import MAX_STATEMENTS, statements_present
 from annotation.judgements.base import JudgementKind, Supply
 from annotation.judgements.records import (
-    MessageSerializer,
+    RecordSerializer,
     ShownCompletionSerializer,
     SourceSerializer,
 )
@@ -51,16 +51,11 @@ class EvidenceStatementSerializer(serializers.Serializer):
     is_supported = serializers.BooleanField()
 
 
-class EvidenceRecordSerializer(serializers.Serializer):
-    id = serializers.IntegerField()
-    prompt_id = serializers.IntegerField()
-    prompt = MessageSerializer(many=True)
+class EvidenceRecordSerializer(RecordSerializer):
     sources = SourceSerializer(many=True)
     completion = ShownCompletionSerializer()
     is_supported = serializers.BooleanField()
     statements = EvidenceStatementSerializer(many=True)
-    annotator = serializers.IntegerField(help_text="User id.")
-    created_at = serializers.DateTimeField()
 
 
 class EvidenceKind(JudgementKind):
@@ -110,24 +105,19 @@ class EvidenceKind(JudgementKind):
             )
         )
 
-    def queryset(self, project: Project) -> QuerySet[EvidenceMark]:
-        return (
-            EvidenceMark.objects.filter(task__project=project)
-            .select_related("prompt", "completion")
-            .order_by("pk")
+    def rows(self, project: Project) -> QuerySet[EvidenceMark]:
+        return EvidenceMark.objects.filter(task__project=project).select_related(
+            "prompt", "completion"
         )
 
-    def record(self, judgement: EvidenceMark) -> dict[str, Any]:
+    def content(self, judgement: EvidenceMark) -> dict[str, Any]:
         return {
-            "id": judgement.pk,
             "prompt_id": judgement.prompt_id,
             "prompt": judgement.prompt.messages,
             "sources": judgement.prompt.sources,
             "completion": {"id": judgement.completion_id, "text": judgement.completion.text},
             "is_supported": judgement.is_supported,
             "statements": judgement.statements,
-            "annotator": judgement.annotator_id,
-            "created_at": judgement.created_at.isoformat(),
         }
 
     def training_records(self, record: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from annotation.choices import BriefKind, PromptForm, UseCase
 from annotation.errors import InvalidInput
 from annotation.judgements.base import JudgementKind, Supply
-from annotation.judgements.records import MessageSerializer
+from annotation.judgements.records import RecordSerializer
 from annotation.models import Assignment, Project, WrittenPrompt
 from annotation.services.prompts import MAX_CONTENT_CHARACTERS, prompt_unwrite, prompt_write
 from annotation.services.saving import save_new
@@ -70,10 +70,7 @@ class PromptWritingInputSerializer(serializers.Serializer):
     )
 
 
-class WrittenPromptRecordSerializer(serializers.Serializer):
-    id = serializers.IntegerField()
-    prompt_id = serializers.IntegerField()
-    prompt = MessageSerializer(many=True)
+class WrittenPromptRecordSerializer(RecordSerializer):
     form = serializers.ChoiceField(choices=PromptForm.choices)
     use_case = serializers.ChoiceField(choices=UseCase.choices)
     instruction = serializers.CharField(allow_blank=True, help_text="Of few-shot prompts.")
@@ -81,8 +78,6 @@ class WrittenPromptRecordSerializer(serializers.Serializer):
     brief = serializers.CharField(
         allow_null=True, help_text="The use case that the task named, if it named one."
     )
-    annotator = serializers.IntegerField(help_text="User id.")
-    created_at = serializers.DateTimeField()
 
 
 class PromptWritingKind(JudgementKind):
@@ -137,17 +132,14 @@ class PromptWritingKind(JudgementKind):
         judgement.delete()
         prompt_unwrite(prompt=prompt)
 
-    def queryset(self, project: Project) -> QuerySet[WrittenPrompt]:
-        return (
-            WrittenPrompt.objects.filter(prompt__project=project)
-            .select_related("prompt", "assignment__task__brief")
-            .order_by("pk")
+    def rows(self, project: Project) -> QuerySet[WrittenPrompt]:
+        return WrittenPrompt.objects.filter(prompt__project=project).select_related(
+            "prompt", "assignment__task__brief"
         )
 
-    def record(self, judgement: WrittenPrompt) -> dict[str, Any]:
+    def content(self, judgement: WrittenPrompt) -> dict[str, Any]:
         brief = judgement.assignment.task.brief
         return {
-            "id": judgement.pk,
             "prompt_id": judgement.prompt_id,
             "prompt": judgement.prompt.messages,
             "form": judgement.form,
@@ -155,8 +147,6 @@ class PromptWritingKind(JudgementKind):
             "instruction": judgement.instruction,
             "pairs": judgement.pairs,
             "brief": brief.name if brief else None,
-            "annotator": judgement.annotator_id,
-            "created_at": judgement.created_at.isoformat(),
         }
 
     def training_records(self, record: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -11,7 +11,7 @@ from rest_framework import serializers
 
 from annotation.errors import InvalidInput
 from annotation.judgements.base import JudgementKind
-from annotation.judgements.records import MessageSerializer, ShownCompletionSerializer
+from annotation.judgements.records import RecordSerializer, ShownCompletionSerializer
 from annotation.models import Assignment, Project, Ranking, RankingItem
 from annotation.models.project import MAX_COMPLETIONS, MIN_COMPLETIONS
 from annotation.services.saving import save_new
@@ -52,17 +52,12 @@ class RankingInputSerializer(serializers.Serializer):
     )
 
 
-class PreferenceRecordSerializer(serializers.Serializer):
-    id = serializers.IntegerField()
-    prompt_id = serializers.IntegerField()
-    prompt = MessageSerializer(many=True)
+class PreferenceRecordSerializer(RecordSerializer):
     completions = ShownCompletionSerializer(many=True)
     ranks = serializers.ListField(
         child=serializers.IntegerField(min_value=1),
         help_text="One for each of `completions`: 1 is best, equal is tied.",
     )
-    annotator = serializers.IntegerField(help_text="User id.")
-    created_at = serializers.DateTimeField()
 
 
 class RankingRecordSerializer(PreferenceRecordSerializer):
@@ -84,27 +79,23 @@ class PreferenceKind(JudgementKind):
             return None
         return f"it takes {MIN_COMPLETIONS} to {MAX_COMPLETIONS}"
 
-    def queryset(self, project: Project) -> QuerySet[Ranking]:
+    def rows(self, project: Project) -> QuerySet[Ranking]:
         return (
             Ranking.objects.filter(task__project=project, task__kind=self.name)
             .select_related("prompt")
             .prefetch_related("items", "task__task_completions__completion")
-            .order_by("pk")
         )
 
-    def record(self, judgement: Ranking) -> dict[str, Any]:
+    def content(self, judgement: Ranking) -> dict[str, Any]:
         ranks = {item.completion_id: item.rank for item in judgement.items.all()}
         parts = sorted(judgement.task.task_completions.all(), key=lambda part: part.index)
         return {
-            "id": judgement.pk,
             "prompt_id": judgement.prompt_id,
             "prompt": judgement.prompt.messages,
             "completions": [
                 {"id": part.completion_id, "text": part.completion.text} for part in parts
             ],
             "ranks": [ranks[part.completion_id] for part in parts],
-            "annotator": judgement.annotator_id,
-            "created_at": judgement.created_at.isoformat(),
         }
 
     def training_records(self, record: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -129,8 +120,8 @@ class RankingKind(PreferenceKind):
             )
         return ranking_store(assignment, annotator, order=data["order"], all_bad=data["all_bad"])
 
-    def record(self, judgement: Ranking) -> dict[str, Any]:
-        return super().record(judgement) | {"all_bad": judgement.all_bad}
+    def content(self, judgement: Ranking) -> dict[str, Any]:
+        return super().content(judgement) | {"all_bad": judgement.all_bad}
 
 
 def ranking_store(

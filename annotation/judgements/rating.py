@@ -95,11 +95,11 @@ class RatingKind(PreferenceKind):
         )
         return ranking
 
-    def queryset(self, project: Project) -> QuerySet[Ranking]:
-        return super().queryset(project).prefetch_related("ratings__schema")
+    def rows(self, project: Project) -> QuerySet[Ranking]:
+        return super().rows(project).prefetch_related("ratings__schema")
 
-    def record(self, judgement: Ranking) -> dict[str, Any]:
-        record = super().record(judgement)
+    def content(self, judgement: Ranking) -> dict[str, Any]:
+        record = super().content(judgement)
         ratings = {rating.completion_id: rating for rating in judgement.ratings.all()}
         [version] = {rating.schema.version for rating in ratings.values()}
         return record | {

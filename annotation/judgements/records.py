@@ -13,6 +13,24 @@ class MessageSerializer(serializers.Serializer):
     content = serializers.CharField()
 
 
+class RecordSerializer(serializers.Serializer):
+    """What the record of every judgement says, of whatever kind."""
+
+    id = serializers.IntegerField()
+    prompt_id = serializers.IntegerField()
+    prompt = MessageSerializer(many=True)
+    annotator = serializers.IntegerField(help_text="User id.")
+    created_at = serializers.DateTimeField()
+    guidelines_version = serializers.IntegerField(
+        allow_null=True,
+        help_text="The number of the guidelines that the person was shown; null: there were none.",
+    )
+    seconds_spent = serializers.FloatField(
+        allow_null=True,
+        help_text="Seconds of attention it took, without idle time; null: not told.",
+    )
+
+
 class ShownCompletionSerializer(serializers.Serializer):
     id = serializers.IntegerField()
     text = serializers.CharField(allow_blank=True)

@@ -10,7 +10,11 @@ from rest_framework import serializers
 from annotation.choices import BriefKind
 from annotation.errors import Conflict, InvalidInput
 from annotation.judgements.base import JudgementKind, Supply
-from annotation.judgements.records import MessageSerializer, ShownCompletionSerializer
+from annotation.judgements.records import (
+    MessageSerializer,
+    RecordSerializer,
+    ShownCompletionSerializer,
+)
 from annotation.models import Assignment, Completion, Conversation, Project, Turn
 from annotation.selectors.turns import (
     parents_of,
@@ -87,16 +91,13 @@ class BriefRecordSerializer(serializers.Serializer):
     text = serializers.CharField()
 
 
-class ConversationRecordSerializer(serializers.Serializer):
-    id = serializers.IntegerField()
+class ConversationRecordSerializer(RecordSerializer):
     prompt_id = serializers.IntegerField(help_text="Of the prompt it began with.")
     prompt = MessageSerializer(many=True, help_text="What it began with.")
     brief = BriefRecordSerializer(allow_null=True)
     turns = TurnRecordSerializer(many=True, help_text="With the branches, in order of beginning.")
     last_turn = serializers.IntegerField(help_text="Where what was handed in ends.")
     note = serializers.CharField(allow_blank=True)
-    annotator = serializers.IntegerField(help_text="User id.")
-    created_at = serializers.DateTimeField()
 
 
 class TalkingKind(JudgementKind):
@@ -172,7 +173,7 @@ class TalkingKind(JudgementKind):
                 maximum=maximum,
             )
 
-    def queryset(self, project: Project) -> QuerySet[Conversation]:
+    def rows(self, project: Project) -> QuerySet[Conversation]:
         turns = Turn.objects.select_related("prompt__opening", "chosen").order_by("pk")
         return (
             Conversation.objects.filter(
@@ -182,16 +183,14 @@ class TalkingKind(JudgementKind):
             .prefetch_related(
                 Prefetch("assignment__turns", turns), "assignment__turns__prompt__completions"
             )
-            .order_by("pk")
         )
 
-    def record(self, judgement: Conversation) -> dict[str, Any]:
+    def content(self, judgement: Conversation) -> dict[str, Any]:
         turns = {turn.pk: turn for turn in judgement.assignment.turns.all()}
         last = turns[judgement.last_turn_id].prompt
         opening = last.opening or last
         brief = judgement.assignment.task.brief
         return {
-            "id": judgement.pk,
             "prompt_id": opening.pk,
             "prompt": opening.messages,
             "brief": brief
@@ -205,8 +204,6 @@ class TalkingKind(JudgementKind):
             "last_turn": judgement.last_turn_id,
             **self.verdict_record(judgement),
             "note": judgement.note,
-            "annotator": judgement.annotator_id,
-            "created_at": judgement.created_at.isoformat(),
         }
 
     def verdict_record(self, judgement: Conversation) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from annotation.judgements.base import JudgementKind, Supply
-from annotation.judgements.records import MessageSerializer, ShownCompletionSerializer
+from annotation.judgements.records import RecordSerializer, ShownCompletionSerializer
 from annotation.models import Assignment, Project, Thumb
 from annotation.services.saving import save_new
 from annotation.validation import serializer_validate
@@ -21,14 +21,9 @@ class ThumbInputSerializer(serializers.Serializer):
     )
 
 
-class ThumbRecordSerializer(serializers.Serializer):
-    id = serializers.IntegerField()
-    prompt_id = serializers.IntegerField()
-    prompt = MessageSerializer(many=True)
+class ThumbRecordSerializer(RecordSerializer):
     completion = ShownCompletionSerializer()
     is_up = serializers.BooleanField()
-    annotator = serializers.IntegerField(help_text="User id.")
-    created_at = serializers.DateTimeField()
 
 
 class ThumbsKind(JudgementKind):
@@ -60,22 +55,15 @@ class ThumbsKind(JudgementKind):
             )
         )
 
-    def queryset(self, project: Project) -> QuerySet[Thumb]:
-        return (
-            Thumb.objects.filter(task__project=project)
-            .select_related("prompt", "completion")
-            .order_by("pk")
-        )
+    def rows(self, project: Project) -> QuerySet[Thumb]:
+        return Thumb.objects.filter(task__project=project).select_related("prompt", "completion")
 
-    def record(self, judgement: Thumb) -> dict[str, Any]:
+    def content(self, judgement: Thumb) -> dict[str, Any]:
         return {
-            "id": judgement.pk,
             "prompt_id": judgement.prompt_id,
             "prompt": judgement.prompt.messages,
             "completion": {"id": judgement.completion_id, "text": judgement.completion.text},
             "is_up": judgement.is_up,
-            "annotator": judgement.annotator_id,
-            "created_at": judgement.created_at.isoformat(),
         }
 
     def training_records(self, record: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

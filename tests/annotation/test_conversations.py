@@ -251,6 +251,8 @@ def test_a_conversation_is_exported_with_all_its_branches(project, bob):
             "note": "Fine.",
             "annotator": bob.pk,
             "created_at": conversation.created_at.isoformat(),
+            "guidelines_version": None,
+            "seconds_spent": None,
         }
     ]
 

@@ -131,6 +131,8 @@ def test_a_thumb_is_exported_as_one_plain_record(project, bob):
             "is_up": False,
             "annotator": bob.pk,
             "created_at": thumb.created_at.isoformat(),
+            "guidelines_version": None,
+            "seconds_spent": None,
         }
     ]
 

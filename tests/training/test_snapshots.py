@@ -5,7 +5,7 @@ import json
 import pytest
 from django.contrib.auth.models import User
 
-from annotation.models import Project
+from annotation.models import Assignment, GuidelinesVersion, Project
 from tests.factories import demonstration_make, prompt_make, ranking_make, thumb_make
 from tests.training.people import prompts_make
 from training.algorithms.methods import method_get
@@ -74,6 +74,18 @@ def test_the_same_content_is_one_snapshot_and_one_more_ranking_another(
     assert len(read(first, "rankings")) == held_count(first, "rankings") == 20
     small.held_out_percent = 50
     assert snapshot_create(project=judged, settings=small).hash not in {first.hash, second.hash}
+
+
+def test_how_long_a_judgement_took_changes_no_snapshot(
+    judged: Project, small: LoopSettings
+) -> None:
+    first = snapshot_create(project=judged, settings=small)
+    guidelines = GuidelinesVersion.objects.create(project=judged, number=1, text="Be kind.")
+    Assignment.objects.update(seconds_spent=12.5, guidelines=guidelines)
+    assert snapshot_create(project=judged, settings=small) == first
+    written = b"".join(path.read_bytes() for path in snapshot_folder(first.hash).iterdir())
+    assert b"seconds_spent" not in written
+    assert b"guidelines" not in written
 
 
 def test_a_ranking_is_stored_as_given_with_its_ties(
