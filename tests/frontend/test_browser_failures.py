@@ -120,6 +120,45 @@ def test_a_session_that_ends_after_the_submit_offers_the_login_as_well(
     assert Demonstration.objects.get().completion.text == "Handed in already"
 
 
+def test_a_page_whose_next_task_did_not_come_takes_no_more_words(
+    open_page: OpenPage, bob: User, project: Project
+) -> None:
+    demonstration_task_make(project)
+    page = open_page(bob, WRITE)
+    page.wait_for_load_state("networkidle")
+    page.keyboard.type("First")
+    kept(page)
+    demonstration_task_make(project)
+    page.route(CLAIM, lambda route: route.abort(), times=1)
+    press(page, "Control+Enter")
+    expect(page.get_by_role("alert")).to_contain_text("server_unreachable")
+    # Into the settled one, which is still in view.
+    page.keyboard.type(" and more")
+    expect(page.get_by_label("Your answer")).to_have_value("")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    page.keyboard.type("Second")
+    press(page, "Control+Enter")
+    idle(page)
+    expect(page.locator("[data-draft-status]")).to_be_empty()
+    texts = Demonstration.objects.order_by("pk").values_list("completion__text", flat=True)
+    assert list(texts) == ["First", "Second"]
+
+
+def test_an_undo_that_fails_while_nothing_is_open_is_tried_again(
+    open_page: OpenPage, bob: User, project: Project
+) -> None:
+    ranking_task_make(project)
+    page = open_page(bob, RANK)
+    press(page, "1", "2", "3", "Enter")
+    idle(page)
+    page.route("**/undo/", lambda route: route.abort(), times=1)
+    press(page, "u")
+    expect(page.get_by_role("alert")).to_contain_text("tries again by itself")
+    expect(page.locator("[data-state=judging]")).to_be_visible()
+    placed(page, "A", "B", "C")
+    assert not Ranking.objects.exists()
+
+
 def test_a_task_withdrawn_while_open_keeps_the_words(
     open_page: OpenPage, bob: User, project: Project
 ) -> None:

@@ -39,6 +39,7 @@ export interface Judgement {
 
 export class Session {
   readonly #root = find("[data-work]");
+  readonly #page = find("[data-judging]");
   readonly #live = find("[data-live]");
   readonly #notice = find("[data-notice]");
   readonly #problem = new Problem(find("[data-problem]"));
@@ -86,8 +87,9 @@ export class Session {
     this.#live.textContent = sentence;
   }
 
-  /** The person changed something worth keeping. */
+  /** The person changed something worth keeping. What comes between two tasks belongs to neither. */
   changed(draft: object): void {
+    if (!this.#task) return;
     this.#draft = draft;
     this.#retry.cancel();
     this.#problem.hide();
@@ -183,9 +185,7 @@ export class Session {
   /** The task is settled: the one that waits is shown at once, or the next is asked for. */
   async #next(sentence: string): Promise<void> {
     const settled = this.#task;
-    this.#drafts.discard();
-    this.#lease.stop();
-    this.#task = null;
+    this.#leave();
     this.#sayDone();
     this.announce(sentence);
     const waiting = await this.#ahead.take();
@@ -200,6 +200,16 @@ export class Session {
     this.announce(`${sentence} ${this.#sitting.sentence()} ${then}`);
   }
 
+  /** What is settled stays in view until the next comes, but nobody can write into it any more. */
+  #leave(): void {
+    this.#task = null;
+    this.#elsewhere = null;
+    this.#page.inert = true;
+    this.#lease.stop();
+    this.#drafts.discard();
+    find("[data-draft-status]").textContent = "";
+  }
+
   #claim(aheadOf?: number): Promise<Presentation | null> {
     const { project, kind } = this.#root.dataset;
     return api.claim(project ?? "", kind ?? "", aheadOf);
@@ -212,6 +222,7 @@ export class Session {
 
   /** Runs one step while the page is busy; a failure is shown with the way to try again. */
   async #attempt(step: () => Promise<void>, again: () => void): Promise<void> {
+    const begunWith = this.#task;
     this.#setBusy(true);
     this.#retry.cancel();
     this.#problem.hide();
@@ -219,7 +230,8 @@ export class Session {
       await step();
       this.#retry.reset();
     } catch (error) {
-      this.#failed(error, again);
+      // The step itself went through when its task is settled: only the next one did not come.
+      this.#failed(error, begunWith && !this.#task ? this.#goOn : again);
     } finally {
       this.#setBusy(false);
     }
@@ -227,7 +239,6 @@ export class Session {
 
   #failed(error: unknown, again: () => void): void {
     const code = error instanceof ApiError ? error.code : "";
-    const onward = this.#task ? again : this.#goOn;
     if (code === "assignment_expired" || code === "assignment_withdrawn") {
       this.#lostLease(error);
     } else if (code === "consent_needed" || code === "exposure_cap_reached") {
@@ -236,10 +247,10 @@ export class Session {
     } else if (code === "undo_refused") {
       this.#refusedUndo(error);
     } else if (isPassing(error)) {
-      this.#tryLater(error, onward);
+      this.#tryLater(error, again);
     } else if (error instanceof ApiError && (error.status === 401 || code === "csrf_failed")) {
-      this.#loggedOut(error, onward);
-    } else if (!this.#task || code === "assignment_already_submitted") {
+      this.#loggedOut(error, again);
+    } else if (code === "assignment_already_submitted") {
       this.#problem.show(error, { label: gettext("Go on"), action: this.#goOn });
     } else {
       this.#problem.show(error, { label: gettext("Try again"), action: again });
@@ -313,6 +324,7 @@ export class Session {
     this.#notice.hidden = true;
     window.clearTimeout(this.#lookAgain);
     if (!task) return this.#waitForWork();
+    this.#page.inert = false;
     find("[data-draft-status]").textContent = "";
     this.#tabs.opened(task.id);
     this.#lease.start(task.id, task.lease_expires_at);
@@ -355,10 +367,7 @@ export class Session {
 
   async #settledElsewhere(id: number, next: number | null): Promise<void> {
     if (id !== (this.#task ?? this.#elsewhere)?.id) return;
-    this.#task = null;
-    this.#elsewhere = null;
-    this.#drafts.discard();
-    this.#lease.stop();
+    this.#leave();
     await this.#attempt(async () => {
       this.#show(await this.#claim(next ?? undefined));
       this.#say(gettext("That task was handed in from another tab. Here you go on from there."));
