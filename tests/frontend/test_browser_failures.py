@@ -9,7 +9,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, Route, expect
 
 from annotation.models import Assignment, Demonstration, Project, Ranking, Task
-from annotation.services.assignments import assignment_submit
+from annotation.services.assignments import assignment_submit, judgements_freeze
 from annotation.services.leases import assignments_withdraw
 from tests.factories import demonstration_task_make, ranking_task_make
 from tests.frontend.conftest import OpenPage, session_cookie
@@ -46,6 +46,32 @@ def idle(page: Page) -> None:
     expect(page.get_by_role("heading", name="Nothing to do right now")).to_be_visible()
 
 
+def lose(route: Route) -> None:
+    """The server does what it is asked, and its answer never arrives."""
+    route.fetch()
+    route.abort()
+
+
+def texts() -> list[str]:
+    return list(Demonstration.objects.order_by("pk").values_list("completion__text", flat=True))
+
+
+@pytest.fixture
+def first_sent(open_page: OpenPage, bob: User, project: Project) -> Page:
+    """"First" is stored, unknown to the page, and the person has written on since."""
+    demonstration_task_make(project)
+    page = open_page(bob, WRITE)
+    page.wait_for_load_state("networkidle")
+    page.keyboard.type("First")
+    page.route(SUBMIT, lose, times=1)
+    press(page, "Control+Enter")
+    expect(page.get_by_role("alert")).to_contain_text("server_unreachable")
+    page.keyboard.type(" and a second thought")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    assert texts() == ["First"]
+    return page
+
+
 @pytest.fixture
 def tasks(project: Project) -> list[Task]:
     return [ranking_task_make(project) for _ in range(3)]
@@ -55,11 +81,6 @@ def test_an_answer_lost_on_the_way_back_is_stored_once(
     open_page: OpenPage, bob: User, tasks: list[Task]
 ) -> None:
     page = open_page(bob, RANK)
-
-    def lose(route: Route) -> None:
-        route.fetch()
-        route.abort()
-
     page.route(SUBMIT, lose, times=1)
     press(page, "1", "2", "3", "Enter")
     expect(page.get_by_role("alert")).to_contain_text("server_unreachable")
@@ -67,6 +88,40 @@ def test_an_answer_lost_on_the_way_back_is_stored_once(
     shows(page, tasks[1])
     expect(page.get_by_role("alert")).to_be_hidden()
     assert Ranking.objects.count() == 1
+
+
+def test_what_was_written_after_a_lost_answer_takes_the_place_of_what_was_stored(
+    first_sent: Page,
+) -> None:
+    press(first_sent, "Control+Enter")
+    idle(first_sent)
+    assert texts() == ["First and a second thought"]
+
+
+def test_two_lost_answers_leave_what_was_said_last(first_sent: Page) -> None:
+    # The second one never reaches the server, so the third must not be taken for stored.
+    first_sent.route(SUBMIT, lambda route: route.abort(), times=1)
+    press(first_sent, "Control+Enter")
+    expect(first_sent.get_by_role("alert")).to_contain_text("server_unreachable")
+    idle(first_sent)
+    assert texts() == ["First and a second thought"]
+
+
+def test_what_can_take_no_place_any_more_is_the_persons_to_copy(
+    first_sent: Page, project: Project
+) -> None:
+    first_sent.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    judgements_freeze(project=project)
+    press(first_sent, "Control+Enter")
+    alert = first_sent.get_by_role("alert")
+    expect(alert).to_contain_text("A training round holds that judgement already")
+    expect(alert).to_contain_text("What you sent first is stored")
+    alert.get_by_role("button", name="Copy my text").click()
+    copied = first_sent.evaluate("navigator.clipboard.readText()")
+    assert copied == "First and a second thought"
+    alert.get_by_role("button", name="Go on").click()
+    idle(first_sent)
+    assert texts() == ["First"]
 
 
 def test_a_server_that_restarts_is_asked_again_with_growing_pauses(
@@ -140,8 +195,7 @@ def test_a_page_whose_next_task_did_not_come_takes_no_more_words(
     press(page, "Control+Enter")
     idle(page)
     expect(page.locator("[data-draft-status]")).to_be_empty()
-    texts = Demonstration.objects.order_by("pk").values_list("completion__text", flat=True)
-    assert list(texts) == ["First", "Second"]
+    assert texts() == ["First", "Second"]
 
 
 def test_an_undo_that_fails_while_nothing_is_open_is_tried_again(

@@ -68,13 +68,6 @@ export class Drafts {
   }
 }
 
-/** What the person wrote in it, to be copied elsewhere: the texts, without the structure. */
-export function wordsOf(draft: unknown): string {
-  if (typeof draft === "string") return /\s/.test(draft.trim()) ? draft : "";
-  if (draft === null || typeof draft !== "object") return "";
-  return Object.values(draft).map(wordsOf).filter(Boolean).join("\n\n");
-}
-
 const key = (assignment: number) => `preferendum:draft:${assignment}`;
 
 // Private windows and full disks refuse local storage; the server copy then has to do.

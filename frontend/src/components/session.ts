@@ -7,12 +7,13 @@ import { ApiError, loginAddress } from "../api/client.ts";
 import { ActiveTimer } from "./active_timer.ts";
 import { Ahead } from "./ahead.ts";
 import { renderChat } from "./chat.ts";
+import { copying } from "./copying.ts";
 import { find, isTyping, pageData } from "./dom.ts";
-import { Drafts, wordsOf, type DraftStatus } from "./drafts.ts";
+import { Drafts, type DraftStatus } from "./drafts.ts";
 import { GuidelinesDialog } from "./guidelines_dialog.ts";
 import { gettext, interpolate } from "./i18n.ts";
 import { Lease } from "./lease.ts";
-import { Problem, type WayOn } from "./problem.ts";
+import { Problem } from "./problem.ts";
 import { ReportDialog } from "./report_dialog.ts";
 import { isPassing, Retry } from "./retry.ts";
 import { SingleKeys } from "./single_keys.ts";
@@ -20,9 +21,12 @@ import { Sitting } from "./sitting.ts";
 import { SkipDialog } from "./skip_dialog.ts";
 import { Tabs } from "./tabs.ts";
 import { TakeBack } from "./take_back.ts";
+import { Unanswered } from "./unanswered.ts";
 import { ViewOptions } from "./view_options.ts";
 
 const LOOK_AGAIN_MS = 8_000;
+const ALREADY_SUBMITTED = "assignment_already_submitted";
+const UNDO_REFUSED = "undo_refused";
 
 export interface Judgement {
   /** Shows a new task; `draft` is what the person had done before, or null. */
@@ -53,6 +57,7 @@ export class Session {
   readonly #ahead = new Ahead((aheadOf) => this.#reserve(aheadOf));
   readonly #takeBack = new TakeBack(this.#name(), () => void this.#undo());
   readonly #retry = new Retry();
+  readonly #unanswered = new Unanswered();
   readonly #sitting = new Sitting(this.#name());
   readonly #tabs = new Tabs({
     opened: (id) => this.#openedElsewhere(id),
@@ -65,8 +70,6 @@ export class Session {
   #elsewhere: Presentation | null = null;
   /** The newest draft; null while the person did nothing. */
   #draft: unknown = null;
-  /** A submit of this task went out and no answer came. */
-  #unanswered = 0;
   #busy = false;
   #lookAgain = 0;
 
@@ -119,23 +122,41 @@ export class Session {
   }
 
   async #submitted(task: Presentation, payload: object, seconds: number): Promise<void> {
-    try {
-      await api.submit(task.id, payload);
-    } catch (error) {
-      if (!this.#wasStoredBefore(task, error)) throw error;
-      this.announce(gettext("It had been stored the first time."));
-    }
-    this.#unanswered = 0;
+    if (!(await this.#store(task, payload))) return;
+    this.#unanswered.clear();
     this.#sitting.add(seconds);
     this.#takeBack.add(task.id, task.undo_seconds);
     await this.#next(gettext("Saved."));
   }
 
-  /** The answer to our own first try was lost on the way: nothing is doubled, nothing is wrong. */
-  #wasStoredBefore(task: Presentation, error: unknown): boolean {
-    if (isPassing(error)) this.#unanswered = task.id;
-    const isStored = error instanceof ApiError && error.code === "assignment_already_submitted";
-    return isStored && this.#unanswered === task.id;
+  /** Resolves with whether this is what the server holds now. */
+  async #store(task: Presentation, payload: object): Promise<boolean> {
+    try {
+      await api.submit(task.id, payload);
+      return true;
+    } catch (error) {
+      if (isPassing(error)) this.#unanswered.add(task.id, payload);
+      if (codeOf(error) !== ALREADY_SUBMITTED || !this.#unanswered.has(task.id)) throw error;
+      return this.#settleUnanswered(task, payload);
+    }
+  }
+
+  /** An earlier try was stored, and only its answer lost: nothing is doubled, nothing is wrong. */
+  async #settleUnanswered(task: Presentation, payload: object): Promise<boolean> {
+    if (this.#unanswered.isOnly(payload)) {
+      this.announce(gettext("It had been stored the first time."));
+      return true;
+    }
+    try {
+      // The person has gone on since: what is stored makes room for what they say now.
+      await api.undo(task.id);
+    } catch (error) {
+      if (codeOf(error) !== UNDO_REFUSED) throw error;
+      this.#keptFirst(error);
+      return false;
+    }
+    this.#unanswered.clear();
+    return this.#store(task, payload);
   }
 
   async #skipTask(reason: string): Promise<void> {
@@ -238,19 +259,19 @@ export class Session {
   }
 
   #failed(error: unknown, again: () => void): void {
-    const code = error instanceof ApiError ? error.code : "";
+    const code = codeOf(error);
     if (code === "assignment_expired" || code === "assignment_withdrawn") {
       this.#lostLease(error);
     } else if (code === "consent_needed" || code === "exposure_cap_reached") {
       // In place of the work the server's page then says why there is none.
       window.location.reload();
-    } else if (code === "undo_refused") {
+    } else if (code === UNDO_REFUSED) {
       this.#refusedUndo(error);
     } else if (isPassing(error)) {
       this.#tryLater(error, again);
     } else if (error instanceof ApiError && (error.status === 401 || code === "csrf_failed")) {
       this.#loggedOut(error, again);
-    } else if (code === "assignment_already_submitted") {
+    } else if (code === ALREADY_SUBMITTED) {
       this.#problem.show(error, { label: gettext("Go on"), action: this.#goOn });
     } else {
       this.#problem.show(error, { label: gettext("Try again"), action: again });
@@ -286,9 +307,18 @@ export class Session {
     this.#problem.show(error, { label: gettext("Go on"), action: () => undefined });
   }
 
+  /** What is stored cannot make room any more, so the newer words are the person's to take along. */
+  #keptFirst(error: unknown): void {
+    const note = gettext("What you sent first is stored; what you changed since then is not.");
+    const goOn = { label: gettext("Go on"), action: this.#goOn };
+    this.#problem.show(error, goOn, copying(this.#draft), note);
+  }
+
   /** Takes the same task up again when it is still free; its draft comes back with it. */
   #lostLease(error: unknown): void {
     const lost = this.#task;
+    // Handed in by a try without an answer; the next submit says what becomes of it.
+    if (lost && this.#unanswered.has(lost.id) && codeOf(error) === ALREADY_SUBMITTED) return;
     if (lost && this.#draft === null && !this.#busy) return void this.#replace(lost);
     const takeUp = (): void => {
       void this.#attempt(async () => {
@@ -299,8 +329,7 @@ export class Session {
     };
     const isWithdrawn = error instanceof ApiError && error.code === "assignment_withdrawn";
     const label = isWithdrawn ? gettext("Go on") : gettext("Take it up again");
-    const words = wordsOf(this.#draft);
-    this.#problem.show(error, { label, action: takeUp }, words ? [copying(words)] : []);
+    this.#problem.show(error, { label, action: takeUp }, copying(this.#draft));
   }
 
   /** Nothing was begun with the task that is gone, so another one takes its place silently. */
@@ -529,14 +558,8 @@ function leaveField(event: KeyboardEvent): boolean {
   return true;
 }
 
-function copying(words: string): WayOn {
-  return {
-    label: gettext("Copy my text"),
-    action: () => {
-      void navigator.clipboard.writeText(words);
-      return true;
-    },
-  };
+function codeOf(error: unknown): string {
+  return error instanceof ApiError ? error.code : "";
 }
 
 function draftWords(status: DraftStatus): string {
