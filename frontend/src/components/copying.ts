@@ -13,9 +13,13 @@ export function copying(draft: unknown): WayOn[] {
   return [{ label: gettext("Copy my text"), action: copy }];
 }
 
+// Many languages write without spaces, so words are told from the names of a choice by what no
+// name has.
+const NAME = /^[a-z0-9_]*$/;
+
 /** The texts in it, without the structure. */
 export function wordsOf(draft: unknown): string {
-  if (typeof draft === "string") return /\s/.test(draft.trim()) ? draft : "";
+  if (typeof draft === "string") return NAME.test(draft.trim()) ? "" : draft;
   if (draft === null || typeof draft !== "object") return "";
   return Object.values(draft).map(wordsOf).filter(Boolean).join("\n\n");
 }
