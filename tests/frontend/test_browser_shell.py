@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Request, expect
 from annotation.models import Assignment, Completion, Project, Ranking, Report, Task
 from annotation.services.assignments import judgements_freeze
 from annotation.services.projects import project_update
-from tests.factories import demonstration_task_make, ranking_task_make
+from tests.factories import answers_task_make, demonstration_task_make, ranking_task_make
 from tests.frontend.conftest import OpenPage, violations
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
@@ -232,6 +232,23 @@ def test_keys_write_in_a_text_field_and_escape_leaves_it(
     expect(page.locator("dialog[open]")).to_have_count(0)
     press(page, "Escape", "g")
     expect(page.get_by_role("dialog", name="Guidelines")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", [WRITE, "/projects/project/work/comparison/"])
+@pytest.mark.parametrize("sign", [{"isComposing": True}, {"keyCode": 229}], ids=["told", "Safari"])
+def test_escape_that_drops_a_composed_word_stays_in_the_field(
+    open_page: OpenPage, bob: User, project: Project, path: str, sign: dict[str, object]
+) -> None:
+    Project.objects.update(kinds=["demonstration", "comparison"])
+    demonstration_task_make(project)
+    answers_task_make(project, "comparison", num_completions=2)
+    page = open_page(bob, path)
+    field = page.locator("[data-judging] textarea:visible")
+    field.focus()
+    field.dispatch_event("keydown", {"key": "Escape", **sign})
+    expect(field).to_be_focused()
+    press(page, "Escape")
+    expect(field).not_to_be_focused()
 
 
 def test_the_tools_fit_a_phone(open_page: OpenPage, bob: User, tasks: list[Task]) -> None:

@@ -42,3 +42,11 @@ export function isTyping(target: EventTarget | null): boolean {
     target instanceof HTMLElement && target.matches(`input:not(${NO_TEXT}), textarea, select`)
   );
 }
+
+// What Safari calls the key that ends the work of an input method, after the composing itself.
+const COMPOSING = 229;
+
+/** The key belongs to an input method at work: Enter picks a word there, Esc drops it. */
+export function isComposing(event: KeyboardEvent): boolean {
+  return event.isComposing || event.keyCode === COMPOSING;
+}

@@ -1,6 +1,6 @@
 // Tells the project's reviewers about the task: content to look at, or something broken.
 import type { ReportKind } from "../api/assignments.ts";
-import { find } from "./dom.ts";
+import { find, isComposing } from "./dom.ts";
 
 export class ReportDialog {
   readonly #dialog = find<HTMLDialogElement>("#report-dialog");
@@ -17,7 +17,7 @@ export class ReportDialog {
     this.#form.addEventListener("input", () => this.#follow());
     this.#dialog.addEventListener("keydown", (event) => {
       const sends = event.key === "Enter" && (event.ctrlKey || event.metaKey);
-      if (sends) this.#form.requestSubmit();
+      if (sends && !isComposing(event)) this.#form.requestSubmit();
     });
     find("[data-cancel]", this.#dialog).addEventListener("click", () => this.#dialog.close());
   }

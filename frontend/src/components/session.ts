@@ -8,7 +8,7 @@ import { ActiveTimer } from "./active_timer.ts";
 import { Ahead } from "./ahead.ts";
 import { renderChat } from "./chat.ts";
 import { copying } from "./copying.ts";
-import { find, isTyping, pageData } from "./dom.ts";
+import { find, isComposing, isTyping, pageData } from "./dom.ts";
 import { Drafts, type DraftStatus } from "./drafts.ts";
 import { GuidelinesDialog } from "./guidelines_dialog.ts";
 import { gettext, interpolate } from "./i18n.ts";
@@ -491,7 +491,8 @@ export class Session {
   }
 
   #key(event: KeyboardEvent): void {
-    if (event.defaultPrevented || document.querySelector("dialog[open]") || this.#busy) return;
+    if (event.defaultPrevented || isComposing(event) || this.#busy) return;
+    if (document.querySelector("dialog[open]")) return;
     if (!this.#singleKeys.allow(event)) return;
     // On many keyboards "!" is Shift and a digit, which some kinds take for the digit.
     const isShared = event.key === "!" && this.#sharedKey(event);

@@ -1,13 +1,11 @@
 // A text field that sends with Enter, keeps what was typed until it arrived, and says when it is
 // too long.
-import { find, isTyping } from "../components/dom.ts";
+import { find, isComposing, isTyping } from "../components/dom.ts";
 import { gettext, interpolate } from "../components/i18n.ts";
 import { sends } from "./keys.ts";
 
 const MAX_CHARACTERS = 32_000;
 const NEARLY_FULL = 0.95;
-// What Safari calls the Enter that picks a word of an input method.
-const COMPOSING = 229;
 
 export interface ComposerActions {
   changed(): void;
@@ -80,8 +78,9 @@ export class Composer {
   }
 
   #key(event: KeyboardEvent): void {
-    if (event.key === "Escape" && !event.isComposing) this.#text.blur();
-    else if (sends(event) && event.keyCode !== COMPOSING && !isTouch()) this.send();
+    if (isComposing(event)) return;
+    if (event.key === "Escape") this.#text.blur();
+    else if (sends(event) && !isTouch()) this.send();
     else return;
     event.preventDefault();
   }

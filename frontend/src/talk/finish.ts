@@ -1,5 +1,5 @@
 // The end of a conversation: some kinds ask for a verdict in a dialog, all take a note.
-import { find, isTyping } from "../components/dom.ts";
+import { find, isComposing, isTyping } from "../components/dom.ts";
 
 export interface Verdict {
   /** The payload's field that the radio buttons stand for. */
@@ -95,6 +95,7 @@ export class Finish {
 
   /** A digit answers, Ctrl+Enter hands in. */
   #key(event: KeyboardEvent): void {
+    if (isComposing(event)) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return this.#submit(event);
     if (isText(event.target) || event.ctrlKey || event.altKey || event.metaKey) return;
     const choice = this.#choices().find(({ dataset }) => dataset["key"] === event.key);
