@@ -8,7 +8,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 from playwright.sync_api import Page, Route, expect
 
-from annotation.models import Assignment, Demonstration, Project, Ranking, Task
+from annotation.models import Assignment, Demonstration, Project, Ranking, Report, Task
 from annotation.services.assignments import assignment_submit, judgements_freeze
 from annotation.services.leases import assignments_withdraw
 from tests.factories import demonstration_task_make, ranking_task_make
@@ -211,6 +211,61 @@ def test_an_undo_that_fails_while_nothing_is_open_is_tried_again(
     expect(page.locator("[data-state=judging]")).to_be_visible()
     placed(page, "A", "B", "C")
     assert not Ranking.objects.exists()
+
+
+def test_a_report_that_failed_is_sent_while_the_person_judges_on(
+    open_page: OpenPage, bob: User, tasks: list[Task]
+) -> None:
+    page = open_page(bob, RANK)
+    page.route("**/reports/", lambda route: route.abort(), times=1)
+    press(page, "f")
+    page.keyboard.type("It tells how to build a bomb")
+    press(page, "Control+Enter")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("Your report waits to be sent. The page tries again by itself")
+    press(page, "1", "2", "3", "Enter")
+    shows(page, tasks[1])
+    expect(page.locator("[data-notice]")).to_contain_text("Sent.")
+    expect(alert).to_be_hidden()
+    assert Report.objects.get().assignment.task == tasks[0]
+
+
+def test_a_report_that_was_never_sent_outlives_the_page(
+    open_page: OpenPage, bob: User, tasks: list[Task]
+) -> None:
+    page = open_page(bob, RANK)
+    page.route("**/reports/", lambda route: route.abort())
+    press(page, "f")
+    page.keyboard.type("It tells how to build a bomb")
+    press(page, "Control+Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Your report waits to be sent.")
+    page.unroute("**/reports/")
+    page.reload()
+    expect(page.locator("[data-notice]")).to_contain_text("Sent.")
+    assert Report.objects.get().text == "It tells how to build a bomb"
+
+
+def test_dialogs_mean_the_task_they_were_opened_for(
+    open_page: OpenPage, bob: User, tasks: list[Task]
+) -> None:
+    page = open_page(bob, RANK)
+    for key in ("s", "f"):
+        page.route(SUBMIT, lambda route: route.abort(), times=1)
+        press(page, "1", "2", "3", "Enter")
+        expect(page.get_by_role("alert")).to_contain_text("tries again by itself")
+        press(page, key)
+        expect(page.locator("dialog[open]")).to_be_visible()
+        expect(page.get_by_role("alert")).to_be_hidden()
+        expect(page.locator("[data-busy]")).to_have_count(0)
+        if key == "s":
+            expect(page.locator("dialog[open]")).to_have_count(0)
+            expect(page.locator("[data-notice]")).to_contain_text("you wanted to skip")
+    shows(page, tasks[2])
+    page.keyboard.type("About the second")
+    press(page, "Control+Enter")
+    expect(page.locator("[data-notice]")).to_contain_text("Sent.")
+    assert Report.objects.get().assignment.task == tasks[1]
+    assert not Assignment.objects.filter(status="skipped").exists()
 
 
 def test_a_task_withdrawn_while_open_keeps_the_words(

@@ -3,7 +3,7 @@
 // A kind of judgement brings a `Judgement`; all it shares with the other kinds is here.
 import * as api from "../api/assignments.ts";
 import type { Presentation, ReportKind } from "../api/assignments.ts";
-import { ApiError, loginAddress } from "../api/client.ts";
+import { ApiError } from "../api/client.ts";
 import { ActiveTimer } from "./active_timer.ts";
 import { Ahead } from "./ahead.ts";
 import { renderChat } from "./chat.ts";
@@ -11,16 +11,17 @@ import { copying } from "./copying.ts";
 import { find, isComposing, isTyping, pageData } from "./dom.ts";
 import { Drafts, type DraftStatus } from "./drafts.ts";
 import { GuidelinesDialog } from "./guidelines_dialog.ts";
-import { gettext, interpolate } from "./i18n.ts";
+import { gettext } from "./i18n.ts";
 import { Lease } from "./lease.ts";
-import { Problem } from "./problem.ts";
 import { ReportDialog } from "./report_dialog.ts";
-import { isPassing, Retry } from "./retry.ts";
+import { Reports, type Report } from "./reports.ts";
+import { isPassing } from "./retry.ts";
 import { SingleKeys } from "./single_keys.ts";
 import { Sitting } from "./sitting.ts";
 import { SkipDialog } from "./skip_dialog.ts";
 import { Tabs } from "./tabs.ts";
 import { TakeBack } from "./take_back.ts";
+import { Trouble } from "./trouble.ts";
 import { Unanswered } from "./unanswered.ts";
 import { ViewOptions } from "./view_options.ts";
 
@@ -46,17 +47,17 @@ export class Session {
   readonly #page = find("[data-judging]");
   readonly #live = find("[data-live]");
   readonly #notice = find("[data-notice]");
-  readonly #problem = new Problem(find("[data-problem]"));
+  readonly #trouble = new Trouble(find("[data-problem]"));
   readonly #drafts = new Drafts((status) => this.#sayDraft(status));
   readonly #lease = new Lease((error) => this.#busy || this.#lostLease(error));
-  readonly #skip = new SkipDialog((reason) => void this.#skipTask(reason));
-  readonly #report = new ReportDialog((kind, text) => void this.#send(kind, text));
+  readonly #skip = new SkipDialog((id, reason) => void this.#skipTask(id, reason));
+  readonly #report = new ReportDialog((report) => this.#send(report));
+  readonly #reports = new Reports(this.#name(), () => this.#sayReported());
   readonly #guidelines = new GuidelinesDialog(this.#root.dataset["project"] ?? "");
   readonly #singleKeys = new SingleKeys();
   readonly #views = new ViewOptions((sentence) => this.announce(sentence));
   readonly #ahead = new Ahead((aheadOf) => this.#reserve(aheadOf));
   readonly #takeBack = new TakeBack(this.#name(), () => void this.#undo());
-  readonly #retry = new Retry();
   readonly #unanswered = new Unanswered();
   readonly #sitting = new Sitting(this.#name());
   readonly #tabs = new Tabs({
@@ -94,8 +95,7 @@ export class Session {
   changed(draft: object): void {
     if (!this.#task) return;
     this.#draft = draft;
-    this.#retry.cancel();
-    this.#problem.hide();
+    this.#trouble.drop();
     this.#notice.hidden = true;
     this.#drafts.change(draft);
   }
@@ -118,7 +118,7 @@ export class Session {
   }
 
   openSkip(): void {
-    if (this.#task && !this.#busy) this.#skip.open();
+    if (this.#task && !this.#busy) this.#skip.open(this.#task.id);
   }
 
   async #submitted(task: Presentation, payload: object, seconds: number): Promise<void> {
@@ -159,28 +159,24 @@ export class Session {
     return this.#store(task, payload);
   }
 
-  async #skipTask(reason: string): Promise<void> {
-    const task = this.#task;
-    if (!task) return;
+  async #skipTask(id: number, reason: string): Promise<void> {
+    if (this.#task?.id !== id || this.#busy) return;
     await this.#attempt(
       async () => {
-        await api.skip(task.id, reason);
+        await api.skip(id, reason);
         await this.#next(gettext("Skipped."));
       },
-      () => void this.#skipTask(reason),
+      () => void this.#skipTask(id, reason),
     );
   }
 
-  async #send(kind: ReportKind, text: string): Promise<void> {
-    const task = this.#task;
-    if (!task) return;
-    await this.#attempt(
-      async () => {
-        await api.report(task.id, kind, text);
-        this.#say(gettext("Sent. The project's reviewers will look at it; go on when you like."));
-      },
-      () => void this.#send(kind, text),
-    );
+  #send(report: Report): void {
+    this.#say("");
+    this.#reports.add(report);
+  }
+
+  #sayReported(): void {
+    this.#say(gettext("Sent. The project's reviewers will look at it; go on when you like."));
   }
 
   /** Brings the last submit back; what the person is at now waits for its turn. */
@@ -245,11 +241,10 @@ export class Session {
   async #attempt(step: () => Promise<void>, again: () => void): Promise<void> {
     const begunWith = this.#task;
     this.#setBusy(true);
-    this.#retry.cancel();
-    this.#problem.hide();
+    this.#trouble.drop();
     try {
       await step();
-      this.#retry.reset();
+      this.#trouble.worked();
     } catch (error) {
       // The step itself went through when its task is settled: only the next one did not come.
       this.#failed(error, begunWith && !this.#task ? this.#goOn : again);
@@ -267,14 +262,12 @@ export class Session {
       window.location.reload();
     } else if (code === UNDO_REFUSED) {
       this.#refusedUndo(error);
-    } else if (isPassing(error)) {
-      this.#tryLater(error, again);
-    } else if (error instanceof ApiError && (error.status === 401 || code === "csrf_failed")) {
-      this.#loggedOut(error, again);
+    } else if (this.#trouble.waits(error, again)) {
+      return;
     } else if (code === ALREADY_SUBMITTED) {
-      this.#problem.show(error, { label: gettext("Go on"), action: this.#goOn });
+      this.#trouble.show(error, { label: gettext("Go on"), action: this.#goOn });
     } else {
-      this.#problem.show(error, { label: gettext("Try again"), action: again });
+      this.#trouble.show(error, { label: gettext("Try again"), action: again });
     }
   }
 
@@ -282,36 +275,17 @@ export class Session {
     void this.#attempt(() => this.#next(""), this.#goOn);
   };
 
-  #tryLater(error: ApiError, again: () => void): void {
-    const seconds = this.#retry.schedule(error, again);
-    const note = interpolate(gettext("The page tries again by itself in %(seconds)s seconds."), {
-      seconds,
-    });
-    this.#problem.show(error, { label: gettext("Try again"), action: again }, [], note);
-  }
-
-  #loggedOut(error: ApiError, again: () => void): void {
-    const logIn = () => {
-      window.open(loginAddress(), "_blank", "noopener");
-      return true;
-    };
-    this.#retry.onReturn(again);
-    this.#problem.show(error, { label: gettext("Try again"), action: again }, [
-      { label: gettext("Log in"), action: logIn },
-    ]);
-  }
-
   #refusedUndo(error: unknown): void {
     const id = this.#takeBack.newest;
     if (id !== null) this.#takeBack.remove(id);
-    this.#problem.show(error, { label: gettext("Go on"), action: () => undefined });
+    this.#trouble.show(error, { label: gettext("Go on"), action: () => undefined });
   }
 
   /** What is stored cannot make room any more, so the newer words are the person's to take along. */
   #keptFirst(error: unknown): void {
     const note = gettext("What you sent first is stored; what you changed since then is not.");
     const goOn = { label: gettext("Go on"), action: this.#goOn };
-    this.#problem.show(error, goOn, copying(this.#draft), note);
+    this.#trouble.show(error, goOn, copying(this.#draft), note);
   }
 
   /** Takes the same task up again when it is still free; its draft comes back with it. */
@@ -329,7 +303,7 @@ export class Session {
     };
     const isWithdrawn = error instanceof ApiError && error.code === "assignment_withdrawn";
     const label = isWithdrawn ? gettext("Go on") : gettext("Take it up again");
-    this.#problem.show(error, { label, action: takeUp }, copying(this.#draft));
+    this.#trouble.show(error, { label, action: takeUp }, copying(this.#draft));
   }
 
   /** Nothing was begun with the task that is gone, so another one takes its place silently. */
@@ -345,6 +319,7 @@ export class Session {
   }
 
   #show(task: Presentation | null): void {
+    const wantedToSkip = this.#skip.close();
     this.#task = task;
     this.#elsewhere = null;
     this.#draft = null;
@@ -362,6 +337,7 @@ export class Session {
     this.#draft = this.#drafts.open(task.id, task.draft);
     this.#judgement.open(task, this.#draft);
     this.#views.open();
+    if (wantedToSkip) this.#say(gettext("The task that you wanted to skip is not open any more."));
     window.scrollTo({ top: 0 });
     this.#root.dataset["task"] = String(task.id);
     // First the person sees this one, then we ask for the one to come.
@@ -387,8 +363,8 @@ export class Session {
     if (this.#task?.id !== id) return;
     this.#drafts.flush(true);
     this.#lease.stop();
-    this.#retry.cancel();
-    this.#problem.hide();
+    this.#trouble.drop();
+    this.#skip.close();
     this.#elsewhere = this.#task;
     this.#task = null;
     this.#root.dataset["state"] = "elsewhere";
@@ -443,7 +419,7 @@ export class Session {
   /** In view and to screen readers. */
   #say(sentence: string): void {
     this.#notice.textContent = sentence;
-    this.#notice.hidden = false;
+    this.#notice.hidden = sentence === "";
     this.announce(sentence);
   }
 
@@ -538,7 +514,7 @@ export class Session {
   }
 
   #openReport(kind: ReportKind): true {
-    if (this.#task && !this.#busy) this.#report.open(kind);
+    if (this.#task && !this.#busy) this.#report.open(kind, this.#task.id);
     return true;
   }
 

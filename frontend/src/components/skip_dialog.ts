@@ -6,24 +6,35 @@ export class SkipDialog {
   readonly #form = find<HTMLFormElement>("form", this.#dialog);
   readonly #words = find<HTMLInputElement>("[name=words]", this.#form);
 
-  constructor(onSkip: (reason: string) => void) {
+  #task = 0;
+
+  /** Skips the task that the dialog was opened for, whatever is shown by then. */
+  constructor(onSkip: (task: number, reason: string) => void) {
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       const reason = this.#reason();
       if (!reason) return;
       this.#dialog.close();
-      onSkip(reason);
+      onSkip(this.#task, reason);
     });
     this.#form.addEventListener("input", (event) => this.#follow(event));
     this.#dialog.addEventListener("keydown", (event) => this.#key(event));
     find("[data-cancel]", this.#dialog).addEventListener("click", () => this.#dialog.close());
   }
 
-  open(): void {
+  open(task: number): void {
+    this.#task = task;
     this.#form.reset();
     this.#follow();
     this.#dialog.showModal();
     this.#choices()[0]?.focus();
+  }
+
+  /** There is nothing to skip any more. Returns whether somebody was about to. */
+  close(): boolean {
+    const wasOpen = this.#dialog.open;
+    this.#dialog.close();
+    return wasOpen;
   }
 
   #choices(): HTMLInputElement[] {
