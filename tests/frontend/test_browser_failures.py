@@ -58,7 +58,7 @@ def texts() -> list[str]:
 
 @pytest.fixture
 def first_sent(open_page: OpenPage, bob: User, project: Project) -> Page:
-    """"First" is stored, unknown to the page, and the person has written on since."""
+    """The first words are stored, unknown to the page, and the person has written on since."""
     demonstration_task_make(project)
     page = open_page(bob, WRITE)
     page.wait_for_load_state("networkidle")
