@@ -30,7 +30,7 @@ class RedTeamOptions(RepliesOptions):
         min_value=1,
         max_value=1_000,
         default=20,
-        help_text="How many a person may hand in within 24 hours.",
+        help_text="How many a person may hold and have handed in within 24 hours.",
     )
     warning = serializers.CharField(
         max_length=4_000, default=WARNING, help_text="What a person agrees to before the first."

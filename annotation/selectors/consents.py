@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from annotation.choices import AssignmentStatus
@@ -22,10 +22,6 @@ class WorkLimit:
     needs_consent: bool = False
     capped_until: datetime | None = None
 
-    @property
-    def is_free(self) -> bool:
-        return not self.needs_consent and self.capped_until is None
-
 
 def consent_list(*, user: Visitor, projects: Sequence[Project]) -> QuerySet[Consent]:
     """The person's consents in force."""
@@ -36,10 +32,13 @@ def consent_list(*, user: Visitor, projects: Sequence[Project]) -> QuerySet[Cons
     )
 
 
-def work_limits(*, user: Visitor, projects: Sequence[Project]) -> dict[tuple[int, str], WorkLimit]:
+def work_limits(
+    *, user: Visitor, projects: Sequence[Project], with_held: bool = False
+) -> dict[tuple[int, str], WorkLimit]:
     """By project id and kind, of the kinds that warn about their content.
 
-    Two queries; none where the projects collect no such kind.
+    What the person holds can always be gone on with; `with_held` asks whether there may be more
+    beside it. Two queries; none where the projects collect no such kind.
     """
     warned = [
         (project, kind.name)
@@ -50,39 +49,39 @@ def work_limits(*, user: Visitor, projects: Sequence[Project]) -> dict[tuple[int
     if not warned:
         return {}
     agreed = set(consent_list(user=user, projects=projects).values_list("project_id", "kind"))
-    handed_in = _handed_in(user, projects)
+    taken = _taken(user, projects, with_held)
     return {
         (project.pk, kind): WorkLimit(
             needs_consent=(project.pk, kind) not in agreed,
-            capped_until=_capped_until(project, kind, handed_in.get((project.pk, kind), [])),
+            capped_until=_capped_until(project, kind, taken.get((project.pk, kind), [])),
         )
         for project, kind in warned
     }
 
 
-def _handed_in(user: Visitor, projects: Sequence[Project]) -> dict[tuple[int, str], list[datetime]]:
-    """When the person handed in such work within the period, newest first."""
-    rows = (
-        Assignment.objects.filter(
-            annotator_id=user.pk,
-            status=AssignmentStatus.SUBMITTED,
-            finished_at__gt=timezone.now() - EXPOSURE_PERIOD,
-            task__project__in=projects,
-            task__kind__in=[kind.name for kind in kind_list() if kind.needs_consent],
-        )
-        .order_by("-finished_at")
-        .values_list("task__project_id", "task__kind", "finished_at")
-    )
-    handed_in: dict[tuple[int, str], list[datetime]] = {}
+def _taken(
+    user: Visitor, projects: Sequence[Project], with_held: bool
+) -> dict[tuple[int, str], list[datetime]]:
+    """When the person handed in such work within the period, newest first; what they hold: now."""
+    now = timezone.now()
+    counted = Q(status=AssignmentStatus.SUBMITTED, finished_at__gt=now - EXPOSURE_PERIOD)
+    if with_held:
+        counted |= Q(status=AssignmentStatus.ACTIVE)
+    rows = Assignment.objects.filter(
+        counted,
+        annotator_id=user.pk,
+        task__project__in=projects,
+        task__kind__in=[kind.name for kind in kind_list() if kind.needs_consent],
+    ).values_list("task__project_id", "task__kind", "finished_at")
+    taken: dict[tuple[int, str], list[datetime]] = {}
     for project_id, kind, finished_at in rows:
-        if finished_at is not None:
-            handed_in.setdefault((project_id, kind), []).append(finished_at)
-    return handed_in
+        taken.setdefault((project_id, kind), []).append(finished_at or now)
+    return {key: sorted(times, reverse=True) for key, times in taken.items()}
 
 
-def _capped_until(project: Project, kind: str, handed_in: list[datetime]) -> datetime | None:
+def _capped_until(project: Project, kind: str, taken: list[datetime]) -> datetime | None:
     """When the oldest of the last ``per_day`` leaves the period; None while there were fewer."""
     per_day = kind_get(kind).options(project)["per_day"]
-    if len(handed_in) < per_day:
+    if len(taken) < per_day:
         return None
-    return handed_in[per_day - 1] + EXPOSURE_PERIOD
+    return taken[per_day - 1] + EXPOSURE_PERIOD

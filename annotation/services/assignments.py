@@ -4,6 +4,7 @@
 """
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -18,7 +19,6 @@ from annotation.selectors.access import role_require
 from annotation.selectors.exclusions import exclusion_refusal
 from annotation.services.audit import audit_record
 from annotation.services.claims import claim_next, lease_renew
-from annotation.services.consents import kinds_allowed
 from annotation.services.leases import (
     assignment_lock,
     draft_keep,
@@ -37,22 +37,29 @@ def assignment_claim(
 ) -> Assignment | None:
     """Reserves the next judgement for the annotator; None when there is nothing to do now.
 
-    In this order: the annotator's own active assignment (its lease renewed), an expired one with
-    a draft if its task still has a free slot, the oldest open task. A paused project gives only
+    In this order: the annotator's own active assignment (its lease renewed), an expired one that
+    they began if its task still has a free slot, the oldest open task. A paused project gives only
     the first. ``ahead_of`` is the assignment they are still at: the one to come after it is
-    reserved, never more than one. Raises NotFound for a non-member, LabelerExcluded for somebody
-    whose work does not count, UnknownKind for a kind the project does not use, and of kinds that
-    warn about their content: ConsentNeeded, ExposureCapReached.
+    reserved, never more than one, and none of kinds that do not prefetch. Raises NotFound for a
+    non-member, LabelerExcluded for somebody whose work does not count, UnknownKind for a kind the
+    project does not use, and of kinds that warn about their content: ConsentNeeded,
+    ExposureCapReached.
     """
     role_require(user=annotator, project=project)
     if refusal := exclusion_refusal(project, annotator):
         raise refusal
-    kinds = kinds_allowed(project, annotator, _kinds_asked(project, kind), asked=kind)
-    ahead = _own_active(annotator, ahead_of)
-    assignment = claim_next(project=project, annotator=annotator, kinds=kinds, ahead_of=ahead)
+    claim = partial(
+        claim_next,
+        project=project,
+        annotator=annotator,
+        kinds=_kinds_asked(project, kind),
+        asked=kind,
+        ahead_of=_own_active(annotator, ahead_of),
+    )
+    assignment = claim()
     # The periodic sweep may be late; nobody waits for it while a lapsed lease blocks a slot.
     if assignment is None and assignments_expire(project=project):
-        assignment = claim_next(project=project, annotator=annotator, kinds=kinds, ahead_of=ahead)
+        assignment = claim()
     return assignment
 
 
@@ -158,13 +165,14 @@ def judgements_freeze(*, project: Project) -> int:
 
 
 def _own_active(annotator: User, assignment_id: int | None) -> int | None:
-    """The id, if it is a task that the annotator holds; else there is nothing to be ahead of."""
+    """The id, if the annotator holds it and its kind prefetches; else nothing is ahead of it."""
     if assignment_id is None:
         return None
     own = Assignment.objects.filter(
         pk=assignment_id, annotator=annotator, status=AssignmentStatus.ACTIVE
     )
-    return assignment_id if own.exists() else None
+    kinds = own.values_list("task__kind", flat=True)
+    return assignment_id if any(kind_get(kind).prefetches for kind in kinds) else None
 
 
 def _kinds_asked(project: Project, kind: str | None) -> list[str]:

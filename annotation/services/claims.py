@@ -16,6 +16,7 @@ from annotation.selectors.assignments import ASSIGNMENT_PARTS
 from annotation.selectors.guidelines import guidelines_get
 from annotation.selectors.tasks import HAS_FREE_SLOT, tasks_claimable
 from annotation.services.audit import audit_record
+from annotation.services.consents import kinds_consented, kinds_uncapped
 from annotation.services.saving import save_changed, save_new
 from annotation.services.slots import slot_free, slot_take
 
@@ -24,11 +25,22 @@ CANDIDATES = 20
 
 @transaction.atomic
 def claim_next(
-    *, project: Project, annotator: User, kinds: Collection[str], ahead_of: int | None = None
+    *,
+    project: Project,
+    annotator: User,
+    kinds: Collection[str],
+    asked: str | None = None,
+    ahead_of: int | None = None,
 ) -> Assignment | None:
-    """`ahead_of`: an assignment that the annotator holds and that is not meant."""
+    """The next one of these kinds, as far as the annotator may have them.
+
+    `asked`: the kind, where they asked for that one. `ahead_of`: an assignment that they hold and
+    that is not meant. Raises ConsentNeeded, ExposureCapReached.
+    """
+    kinds = kinds_consented(project, annotator, kinds, asked=asked)
     if held := _held(project, annotator, kinds, ahead_of):
         return held
+    kinds = kinds_uncapped(project, annotator, kinds, asked=asked)
     if not project.is_active:
         return None
     for task_id in _tasks_with_draft(project, annotator, kinds):

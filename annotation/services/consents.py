@@ -1,6 +1,7 @@
 """Work that may upset people: with their consent only, and no more than the project allows."""
 
 from collections.abc import Collection
+from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -13,6 +14,7 @@ from annotation.selectors.access import role_require
 from annotation.selectors.consents import WorkLimit, consent_list, work_limits
 from annotation.services.audit import audit_record
 from annotation.services.leases import assignments_withdraw
+from annotation.services.saving import save_changed
 
 
 class ConsentNeeded(Conflict):
@@ -27,18 +29,41 @@ class ExposureCapReached(Conflict):
     code = "exposure_cap_reached"
 
 
-def kinds_allowed(
+def kinds_consented(
+    project: Project, annotator: User, kinds: Collection[str], *, asked: str | None = None
+) -> list[str]:
+    """Of these kinds, those the person may hold: the harmless ones, and what they agreed to.
+
+    Needs a transaction. Locks the consents until its end, before any task's lock: meanwhile none
+    is withdrawn, and the person takes no second task of such a kind in another tab. Raises
+    ConsentNeeded when the one kind they asked for is not among them.
+    """
+    warned = [kind for kind in kinds if kind_get(kind).needs_consent]
+    agreed = {consent.kind for consent in _consents_lock(project, annotator, warned)}
+    if asked in warned and asked not in agreed:
+        raise _consent_needed(project, asked)
+    return [kind for kind in kinds if kind not in warned or kind in agreed]
+
+
+def kinds_uncapped(
     project: Project, annotator: User, kinds: Collection[str], *, asked: str | None
 ) -> list[str]:
-    """Of these kinds, those the person may be given work of now.
+    """Of these kinds, those the person may be given one more of now.
 
-    Raises ConsentNeeded or ExposureCapReached when the one kind they asked for is not among them.
+    Exact under the locks of kinds_consented. Raises ExposureCapReached when the one kind they
+    asked for is not among them.
     """
-    limits = work_limits(user=annotator, projects=[project])
-    allowed = [kind for kind in kinds if limits.get((project.pk, kind), WorkLimit()).is_free]
-    if asked is not None and asked not in allowed:
-        raise _refusal(project, asked, limits[project.pk, asked])
-    return allowed
+    if not any(kind_get(kind).needs_consent for kind in kinds):
+        return list(kinds)
+    limits = work_limits(user=annotator, projects=[project], with_held=True)
+    capped = {
+        kind: until
+        for kind in kinds
+        if (until := limits.get((project.pk, kind), WorkLimit()).capped_until)
+    }
+    if asked in capped:
+        raise _cap_reached(project, asked, capped[asked])
+    return [kind for kind in kinds if kind not in capped]
 
 
 @transaction.atomic
@@ -65,13 +90,9 @@ def consent_withdraw(*, project: Project, user: User, kind: str) -> None:
     """
     role_require(user=user, project=project)
     _warned_check(project, kind)
-    consent = consent_list(user=user, projects=[project]).filter(kind=kind).first()
-    if consent is None:
-        return
-    ended = Consent.objects.filter(pk=consent.pk, withdrawn_at__isnull=True).update(
-        withdrawn_at=timezone.now()
-    )
-    if ended:
+    # Whoever is claiming holds the lock: what they took by then is found below.
+    for consent in _consents_lock(project, user, [kind]):
+        save_changed(consent, withdrawn_at=timezone.now())
         num_withdrawn = assignments_withdraw(project=project, annotator=user, kind=kind)
         audit_record(
             actor=user,
@@ -83,23 +104,30 @@ def consent_withdraw(*, project: Project, user: User, kind: str) -> None:
         )
 
 
-def _refusal(project: Project, kind: str, limit: WorkLimit) -> Conflict:
-    options = kind_get(kind).options(project)
-    if limit.needs_consent:
-        return ConsentNeeded(
-            f"Work of the kind {kind} in {project.slug} may upset you. Read the warning and agree "
-            "to it first, or choose other work.",
-            kind=kind,
-            warning=str(options["warning"]),
-        )
-    assert limit.capped_until is not None, "a kind that is refused is limited"
-    return ExposureCapReached(
-        f"You handed in {options['per_day']} of the kind {kind} within 24 hours, as many as "
-        f"{project.slug} asks of anyone. You can go on from {limit.capped_until:%Y-%m-%d %H:%M} "
-        "UTC; do something else until then.",
+def _consents_lock(project: Project, user: User, kinds: Collection[str]) -> list[Consent]:
+    if not kinds:
+        return []
+    consents = consent_list(user=user, projects=[project]).filter(kind__in=kinds)
+    return list(consents.select_for_update(no_key=True).order_by("pk"))
+
+
+def _consent_needed(project: Project, kind: str) -> ConsentNeeded:
+    return ConsentNeeded(
+        f"Work of the kind {kind} in {project.slug} may upset you. Read the warning and agree "
+        "to it first, or choose other work.",
         kind=kind,
-        maximum=options["per_day"],
-        retry_at=limit.capped_until.isoformat(),
+        warning=str(kind_get(kind).options(project)["warning"]),
+    )
+
+
+def _cap_reached(project: Project, kind: str, until: datetime) -> ExposureCapReached:
+    per_day = kind_get(kind).options(project)["per_day"]
+    return ExposureCapReached(
+        f"You had {per_day} of the kind {kind} within 24 hours, as many as {project.slug} gives "
+        f"anyone. You can go on from {until:%Y-%m-%d %H:%M} UTC; do something else until then.",
+        kind=kind,
+        maximum=per_day,
+        retry_at=until.isoformat(),
     )
 
 

@@ -15,6 +15,7 @@ from annotation.selectors.assignments import ASSIGNMENT_PARTS, assignment_get
 from annotation.selectors.exclusions import exclusion_refusal
 from annotation.services.audit import audit_record
 from annotation.services.claims import lease_renew
+from annotation.services.consents import kinds_consented
 from annotation.services.slots import task_lock
 
 
@@ -29,9 +30,12 @@ def assignment_undo(*, assignment_id: int, annotator: User) -> Assignment:
     """Takes the judgement back: the assignment is held again, with what was sent as its draft.
 
     What was taken back stays in the audit trail. Repeating it changes nothing: an assignment that
-    is held already is returned as it is. Raises NotFound, LabelerExcluded, UndoRefused.
+    is held already is returned as it is. Raises NotFound, LabelerExcluded, UndoRefused, and
+    ConsentNeeded, because it would be held again.
     """
-    task = task_lock(assignment_get(user=annotator, assignment_id=assignment_id).task_id)
+    task = assignment_get(user=annotator, assignment_id=assignment_id).task
+    kinds_consented(task.project, annotator, [task.kind], asked=task.kind)
+    task_lock(task.pk)
     # Training may be freezing this very row, which asks for no task's lock.
     rows = Assignment.objects.select_for_update(no_key=True, of=("self",))
     assignment = rows.select_related(*ASSIGNMENT_PARTS).get(pk=assignment_id)

@@ -17,15 +17,18 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from annotation.choices import AssignmentStatus, TaskStatus
-from annotation.models import Task
+from annotation.models import Assignment, Task
+from annotation.services import claims
 from annotation.services.assignments import (
     assignment_claim,
     assignment_skip,
     assignment_submit,
     assignments_expire,
 )
+from annotation.services.consents import consent_give, consent_withdraw, kinds_uncapped
+from annotation.services.projects import project_update
 from annotation.services.prompts import prompts_import
-from tests.factories import labeler_make, ranking_task_make
+from tests.factories import brief_make, labeler_make, ranking_task_make
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -166,6 +169,59 @@ def test_expiry_racing_with_claims_and_skips_keeps_the_count_exact(project, tmp_
         at_once(sweep, sweep, *(lambda user=user: label(user) for user in labelers))
         [tasks] = at_once(claims_per_task)
     assert all(claims == live <= wanted for claims, live, wanted, _ in tasks)
+
+
+@pytest.fixture
+def attacking(project, bob):
+    """Bob agreed to attacks, of which there are plenty and one a day for anyone."""
+    brief_make(project, "goal", "Get it to swear.")
+    project_update(
+        actor=None,
+        project=project,
+        kinds=["red_team"],
+        targets={"red_team": NUM_THREADS},
+        options={"red_team": {"per_day": 1}},
+    )
+    consent_give(project=project, user=bob, kind="red_team")
+    return project
+
+
+def test_tabs_that_claim_at_once_are_given_no_more_than_the_cap(attacking, bob, tmp_path):
+    with own_file(tmp_path):
+        claimed = at_once(
+            *[lambda: assignment_claim(project=attacking, annotator=bob)] * NUM_THREADS
+        )
+        [tasks] = at_once(claims_per_task)
+    assert len({assignment.pk for assignment in claimed}) == 1
+    assert sum(live for _, live, _, _ in tasks) == 1
+
+
+def test_whoever_withdraws_a_consent_holds_nothing_even_while_claiming(
+    attacking, bob, tmp_path, monkeypatch
+):
+    allowed, withdrawn = threading.Event(), threading.Event()
+
+    def allow(*args: Any, **kwargs: Any) -> list[str]:
+        kinds = kinds_uncapped(*args, **kwargs)
+        allowed.set()
+        # Never, as long as a withdrawal waits for the claim.
+        withdrawn.wait(timeout=1)
+        return kinds
+
+    def withdraw() -> None:
+        allowed.wait(timeout=30)
+        consent_withdraw(project=attacking, user=bob, kind="red_team")
+        withdrawn.set()
+
+    monkeypatch.setattr(claims, "kinds_uncapped", allow)
+    with own_file(tmp_path):
+        claimed, _ = at_once(
+            lambda: assignment_claim(project=attacking, annotator=bob, kind="red_team"), withdraw
+        )
+        [tasks] = at_once(claims_per_task)
+        [status] = at_once(lambda: Assignment.objects.get(pk=claimed.pk).status)
+    assert status == AssignmentStatus.WITHDRAWN
+    assert all(claims == live == 0 for claims, live, _, _ in tasks)
 
 
 def test_nobody_waits_for_a_long_import_on_postgresql(project, bob):

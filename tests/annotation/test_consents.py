@@ -8,8 +8,8 @@ from django.utils.dateparse import parse_datetime
 
 from annotation.choices import AssignmentStatus
 from annotation.errors import InvalidInput, NotFound
-from annotation.judgements import UnknownKind
-from annotation.models import Assignment, AuditEvent, Consent
+from annotation.judgements import UnknownKind, kind_get
+from annotation.models import Assignment, AuditEvent, Consent, Turn
 from annotation.selectors.queue import work_list
 from annotation.services.assignments import (
     assignment_claim,
@@ -22,7 +22,9 @@ from annotation.services.consents import (
     consent_give,
     consent_withdraw,
 )
+from annotation.services.leases import AssignmentWithdrawn
 from annotation.services.projects import project_update
+from annotation.services.turns import turn_choose, turn_start
 from annotation.services.undo import assignment_undo
 from tests.factories import (
     brief_make,
@@ -31,6 +33,8 @@ from tests.factories import (
     labeler_make,
     project_make,
     ranking_task_make,
+    replies_make,
+    turn_make,
 )
 
 pytestmark = pytest.mark.django_db
@@ -176,6 +180,55 @@ def test_lowering_the_number_counts_from_the_newest(agreed, bob):
         claim_make(agreed, bob, "red_team")
     retry_at = parse_datetime(refusal.value.extra["retry_at"])
     assert retry_at == finished_at + timedelta(hours=24)
+
+
+def test_nothing_is_reserved_ahead_of_an_attack(agreed, bob):
+    held = claim_make(agreed, bob, "red_team")
+    for kind in ("red_team", None):
+        again = assignment_claim(project=agreed, annotator=bob, kind=kind, ahead_of=held.pk)
+        assert again == held
+    assert Assignment.objects.filter(annotator=bob).count() == 1
+
+
+def test_what_is_held_counts_as_handed_in(agreed, bob, monkeypatch):
+    monkeypatch.setattr(kind_get("red_team"), "prefetches", True)
+    attack(agreed, bob)
+    held = claim_make(agreed, bob, "red_team")
+    with pytest.raises(ExposureCapReached):
+        assignment_claim(project=agreed, annotator=bob, kind="red_team", ahead_of=held.pk)
+    assert assignment_claim(project=agreed, annotator=bob, ahead_of=held.pk) is None
+
+
+def test_what_is_held_may_be_finished_after_the_number_was_lowered(agreed, bob):
+    attack(agreed, bob)
+    held = claim_make(agreed, bob, "red_team")
+    project_update(actor=None, project=agreed, options={"red_team": {"per_day": 1}})
+    assert claim_make(agreed, bob, "red_team") == held
+
+
+def test_nothing_is_taken_back_without_consent(agreed, bob, api):
+    handed_in = attack(agreed, bob)
+    consent_withdraw(project=agreed, user=bob, kind="red_team")
+    with pytest.raises(ConsentNeeded):
+        assignment_undo(assignment_id=handed_in.pk, annotator=bob)
+    refused = api(bob).post(f"/api/v1/assignments/{handed_in.pk}/undo/")
+    assert (refused.status_code, refused.json()["code"]) == (409, "consent_needed")
+    handed_in.refresh_from_db()
+    assert handed_in.status == AssignmentStatus.SUBMITTED
+    consent_give(project=agreed, user=bob, kind="red_team")
+    assert assignment_undo(assignment_id=handed_in.pk, annotator=bob).status == "active"
+
+
+def test_no_conversation_goes_on_without_consent(agreed, bob):
+    held = claim_make(agreed, bob, "red_team")
+    turn = turn_make(held)
+    chosen, worst = [reply.pk for reply in replies_make(turn)]
+    consent_withdraw(project=agreed, user=bob, kind="red_team")
+    with pytest.raises(AssignmentWithdrawn):
+        turn_start(assignment_id=held.pk, annotator=bob, text="Swear!")
+    with pytest.raises(AssignmentWithdrawn):
+        turn_choose(turn_id=turn.pk, annotator=bob, chosen=chosen, most_harmful=worst)
+    assert Turn.objects.get().chosen is None
 
 
 def test_what_is_taken_back_does_not_count(agreed, bob):
