@@ -7,11 +7,12 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from annotation.choices import AssignmentStatus
 from annotation.judgements import kind_get
-from annotation.models import Assignment, Project, Task
+from annotation.models import Assignment, Project, Task, Turn
 from annotation.selectors.assignments import ASSIGNMENT_PARTS
 from annotation.selectors.guidelines import guidelines_get
 from annotation.selectors.tasks import HAS_FREE_SLOT, tasks_claimable
@@ -43,7 +44,7 @@ def claim_next(
     kinds = kinds_uncapped(project, annotator, kinds, asked=asked)
     if not project.is_active:
         return None
-    for task_id in _tasks_with_draft(project, annotator, kinds):
+    for task_id in _tasks_begun(project, annotator, kinds):
         if taken := _take(task_id, annotator):
             return taken
     claimable = tasks_claimable(project=project, annotator=annotator, kinds=kinds)
@@ -92,13 +93,14 @@ def _held(
     return None
 
 
-def _tasks_with_draft(project: Project, annotator: User, kinds: Collection[str]) -> list[int]:
-    drafts = _assignments(project, annotator, kinds).filter(
+def _tasks_begun(project: Project, annotator: User, kinds: Collection[str]) -> list[int]:
+    """What the annotator lost and has a draft of, or said something in."""
+    begun = _assignments(project, annotator, kinds).filter(
+        Q(draft__isnull=False) | Exists(Turn.objects.filter(assignment=OuterRef("pk"))),
         status__in=AssignmentStatus.RECLAIMABLE,
-        draft__isnull=False,
         task__in=Task.objects.filter(HAS_FREE_SLOT),
     )
-    return list(drafts.values_list("task_id", flat=True)[:CANDIDATES])
+    return list(begun.values_list("task_id", flat=True)[:CANDIDATES])
 
 
 def _assignments(project: Project, annotator: User, kinds: Collection[str]) -> Any:

@@ -7,7 +7,11 @@ from annotation.errors import NotFound
 from annotation.models import Completion, Prompt, Turn
 from annotation.selectors.assignments import assignment_present
 from annotation.selectors.turns import replies_wanted, turns_present
-from annotation.services.assignments import assignment_skip, assignment_submit
+from annotation.services.assignments import (
+    assignment_skip,
+    assignment_submit,
+    assignments_expire,
+)
 from annotation.services.leases import (
     AssignmentAlreadySubmitted,
     AssignmentExpired,
@@ -270,6 +274,17 @@ def test_the_turns_are_there_when_a_lapsed_conversation_is_taken_up(project, bob
     assert again == talk
     assert [item["id"] for item in turns_present(again)] == [turn.pk]
     assert turn_make(again, "And?", parent=turn).parent == turn
+
+
+def test_a_lapsed_conversation_comes_back_before_other_work(project, bob):
+    theirs = talk_begin(project, labeler_make(project), "conversation")
+    mine = talk_begin(project, bob, "conversation")
+    exchange_make(mine)
+    for assignment in (theirs, mine):
+        overdue(assignment)
+    assignments_expire()
+    again = claim_make(project, bob, "conversation")
+    assert (again, again.draft) == (mine, None)
 
 
 def test_what_was_handed_in_or_skipped_takes_no_more_turns(talk, attack):
