@@ -173,6 +173,38 @@ def test_guidelines_are_one_key_away_and_tell_of_a_newer_version(
     expect(dialog).to_contain_text("Be kind and short.")
 
 
+def test_a_version_published_while_the_page_is_open_is_marked_until_it_was_read(
+    open_page: OpenPage, bob: User, alice: User, project: Project, tasks: list[Task]
+) -> None:
+    project_update(project=project, actor=alice, guidelines="Be kind.")
+    page = open_page(bob, RANK)
+    quiet(page)
+    button = page.get_by_role("button", name="Guidelines")
+    dialog = page.get_by_role("dialog", name="Guidelines")
+    mark = button.get_by_text("new version")
+    expect(mark).to_be_hidden()  # whatever there is on the first visit is no news
+    project.refresh_from_db()
+    project_update(project=project, actor=alice, guidelines="Be kind and short.")
+    # The second task was reserved before, the third is reserved after.
+    press(page, "1", "2", "3", "Enter")
+    shows(page, tasks[1])
+    expect(mark).to_be_visible()
+    press(page, "g")
+    expect(dialog).to_contain_text("Version 2 has been published since you took this task.")
+    press(page, "Escape")
+    expect(mark).to_be_visible()
+    press(page, "1", "2", "3", "Enter")
+    shows(page, tasks[2])
+    expect(mark).to_be_visible()
+    press(page, "g")
+    expect(dialog).to_contain_text("Be kind and short.")
+    press(page, "Escape")
+    expect(mark).to_be_hidden()
+    page.reload()
+    shows(page, tasks[2])
+    expect(mark).to_be_hidden()
+
+
 def test_differences_between_answers_are_shown_and_hidden(
     open_page: OpenPage, bob: User, tasks: list[Task]
 ) -> None:

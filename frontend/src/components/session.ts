@@ -53,7 +53,10 @@ export class Session {
   readonly #skip = new SkipDialog((id, reason) => void this.#skipTask(id, reason));
   readonly #report = new ReportDialog((report) => this.#send(report));
   readonly #reports = new Reports(this.#name(), () => this.#sayReported());
-  readonly #guidelines = new GuidelinesDialog(this.#root.dataset["project"] ?? "");
+  readonly #guidelines = new GuidelinesDialog(
+    this.#root.dataset["project"] ?? "",
+    this.#root.dataset["person"] ?? "",
+  );
   readonly #singleKeys = new SingleKeys();
   readonly #views = new ViewOptions((sentence) => this.announce(sentence));
   readonly #ahead = new Ahead((aheadOf) => this.#reserve(aheadOf));
@@ -234,6 +237,7 @@ export class Session {
 
   async #reserve(aheadOf: number): Promise<Presentation | null> {
     const task = await this.#claim(aheadOf);
+    if (task) this.#guidelines.hear(task.guidelines.latest);
     return task?.id === this.#tabs.theirs ? null : task;
   }
 
