@@ -5,7 +5,7 @@ import { ActiveTimer } from "./active_timer.ts";
 
 test("idle and hidden time do not count", () => {
   let now = 100;
-  const timer = new ActiveTimer(() => now);
+  const timer = new ActiveTimer(0, () => now);
   now = 110;
   timer.touch(); // 10 s of work
   now = 1000;
@@ -18,4 +18,11 @@ test("idle and hidden time do not count", () => {
   timer.touch(); // back again: the hidden time is not counted
   now = 5002.04;
   assert.equal(timer.seconds(), 77);
+});
+
+test("it goes on from what counted before", () => {
+  let now = 5;
+  const timer = new ActiveTimer(12.5, () => now);
+  now = 8;
+  assert.equal(timer.seconds(), 15.5);
 });

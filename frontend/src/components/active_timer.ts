@@ -5,10 +5,11 @@ const IDLE_AFTER_SECONDS = 60;
 export class ActiveTimer {
   readonly #now: () => number;
   #last: number | null;
-  #total = 0;
+  #total: number;
 
-  /** `now` gives seconds that never go back. */
-  constructor(now: () => number = () => performance.now() / 1000) {
+  /** `spent`: what counted before. `now` gives seconds that never go back. */
+  constructor(spent = 0, now: () => number = () => performance.now() / 1000) {
+    this.#total = spent;
     this.#now = now;
     this.#last = now();
   }

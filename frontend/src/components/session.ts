@@ -4,7 +4,6 @@
 import * as api from "../api/assignments.ts";
 import type { Presentation, ReportKind } from "../api/assignments.ts";
 import { ApiError } from "../api/client.ts";
-import { ActiveTimer } from "./active_timer.ts";
 import { Ahead } from "./ahead.ts";
 import { renderChat } from "./chat.ts";
 import { copying } from "./copying.ts";
@@ -21,6 +20,7 @@ import { Sitting } from "./sitting.ts";
 import { SkipDialog } from "./skip_dialog.ts";
 import { Tabs } from "./tabs.ts";
 import { TakeBack } from "./take_back.ts";
+import { TaskClock } from "./task_clock.ts";
 import { Trouble } from "./trouble.ts";
 import { Unanswered } from "./unanswered.ts";
 import { ViewOptions } from "./view_options.ts";
@@ -61,6 +61,7 @@ export class Session {
   readonly #views = new ViewOptions((sentence) => this.announce(sentence));
   readonly #ahead = new Ahead((aheadOf) => this.#reserve(aheadOf));
   readonly #takeBack = new TakeBack(this.#name(), () => void this.#undo());
+  readonly #clock = new TaskClock();
   readonly #unanswered = new Unanswered();
   readonly #sitting = new Sitting(this.#name());
   readonly #tabs = new Tabs({
@@ -68,7 +69,6 @@ export class Session {
     settled: (id, next) => void this.#settledElsewhere(id, next),
   });
   readonly #judgement: Judgement;
-  #timer = new ActiveTimer();
   #task: Presentation | null = null;
   /** At work in another tab; here it only waits. */
   #elsewhere: Presentation | null = null;
@@ -111,7 +111,7 @@ export class Session {
   async submit(): Promise<void> {
     const task = this.#task;
     if (!task || this.#busy) return;
-    const seconds = this.#timer.seconds();
+    const seconds = this.#clock.seconds();
     const payload = this.#judgement.payload(seconds);
     if (!payload) return this.announce(this.#judgement.missing());
     await this.#attempt(
@@ -128,7 +128,7 @@ export class Session {
     if (!(await this.#store(task, payload))) return;
     this.#unanswered.clear();
     this.#sitting.add(seconds);
-    this.#takeBack.add(task.id, task.undo_seconds);
+    this.#takeBack.add(task.id, task.undo_seconds, seconds);
     await this.#next(gettext("Saved."));
   }
 
@@ -184,15 +184,16 @@ export class Session {
 
   /** Brings the last submit back; what the person is at now waits for its turn. */
   async #undo(): Promise<void> {
-    const id = this.#takeBack.newest;
-    if (id === null || this.#busy) return;
+    const sent = this.#takeBack.newest;
+    if (!sent || this.#busy) return;
     await this.#attempt(
       async () => {
         this.#drafts.flush();
-        const taken = await api.undo(id);
+        const taken = await api.undo(sent.id);
         const current = this.#task;
         if (current) this.#ahead.hold({ ...current, draft: this.#draft });
-        this.#takeBack.remove(id);
+        this.#takeBack.remove(sent.id);
+        this.#clock.restore(sent.id, sent.seconds);
         this.#sitting.takeBack();
         this.#sayDone();
         this.#show(taken);
@@ -226,6 +227,7 @@ export class Session {
     this.#elsewhere = null;
     this.#page.inert = true;
     this.#lease.stop();
+    this.#clock.discard();
     this.#drafts.discard();
     find("[data-draft-status]").textContent = "";
   }
@@ -280,8 +282,8 @@ export class Session {
   };
 
   #refusedUndo(error: unknown): void {
-    const id = this.#takeBack.newest;
-    if (id !== null) this.#takeBack.remove(id);
+    const sent = this.#takeBack.newest;
+    if (sent) this.#takeBack.remove(sent.id);
     this.#trouble.show(error, { label: gettext("Go on"), action: () => undefined });
   }
 
@@ -327,7 +329,7 @@ export class Session {
     this.#task = task;
     this.#elsewhere = null;
     this.#draft = null;
-    this.#timer = new ActiveTimer();
+    this.#clock.leave();
     this.#root.dataset["state"] = task ? "judging" : "idle";
     this.#notice.hidden = true;
     window.clearTimeout(this.#lookAgain);
@@ -338,6 +340,7 @@ export class Session {
     this.#lease.start(task.id, task.lease_expires_at);
     this.#guidelines.follow(task);
     renderChat(find("[data-chat]"), task.prompt?.messages ?? []);
+    this.#clock.open(task.id);
     this.#draft = this.#drafts.open(task.id, task.draft);
     this.#judgement.open(task, this.#draft);
     this.#views.open();
@@ -366,6 +369,7 @@ export class Session {
     this.#ahead.forget(id);
     if (this.#task?.id !== id) return;
     this.#drafts.flush(true);
+    this.#clock.leave();
     this.#lease.stop();
     this.#trouble.drop();
     this.#skip.close();
@@ -443,14 +447,13 @@ export class Session {
 
   #listen(): void {
     const touch = () => {
-      this.#timer.touch();
+      this.#clock.touch();
       this.#lease.touch();
       this.#ahead.touch();
     };
     for (const name of ["pointermove", "pointerdown", "keydown", "scroll"]) {
       document.addEventListener(name, touch, { passive: true, capture: true });
     }
-    document.addEventListener("visibilitychange", () => document.hidden && this.#timer.pause());
     document.addEventListener("keydown", (event) => this.#key(event));
     window.addEventListener("pageshow", (event) => event.persisted && void this.#cameBack());
     const clicks: Readonly<Record<string, () => unknown>> = {
@@ -512,7 +515,7 @@ export class Session {
   }
 
   #undoByKey(): boolean {
-    if (this.#takeBack.newest === null) return false;
+    if (!this.#takeBack.newest) return false;
     void this.#undo();
     return true;
   }

@@ -3,9 +3,11 @@ import { find } from "./dom.ts";
 import { gettext, interpolate } from "./i18n.ts";
 import { recall, remember } from "./preferences.ts";
 
-interface Sent {
+export interface Sent {
   readonly id: number;
   readonly until: number;
+  /** Active ones, that go on when it is open again. */
+  readonly seconds: number;
 }
 
 export class TakeBack {
@@ -23,14 +25,15 @@ export class TakeBack {
     this.#draw();
   }
 
-  /** The assignment that an undo would bring back. */
-  get newest(): number | null {
+  /** What an undo would bring back. */
+  get newest(): Sent | null {
     this.#forgetOld();
-    return this.#sent.at(-1)?.id ?? null;
+    return this.#sent.at(-1) ?? null;
   }
 
-  add(id: number, seconds: number): void {
-    if (seconds > 0) this.#sent.push({ id, until: Date.now() + seconds * 1000 });
+  /** `left`: seconds until it is too late; `seconds`: what it took. */
+  add(id: number, left: number, seconds: number): void {
+    if (left > 0) this.#sent.push({ id, until: Date.now() + left * 1000, seconds });
     this.#keep();
   }
 
