@@ -6,10 +6,11 @@ The URL configuration lists the pages: one that is not visited here fails the fi
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 import frontend
 from annotation.judgements import kind_list
@@ -19,8 +20,9 @@ from annotation.services.consents import consent_give
 from annotation.services.projects import project_update
 from annotation.services.reports import report_create
 from annotation.services.tokens import token_create
+from config.urls import urlpatterns as site_patterns
 from frontend.catalogs import catalogs_compile
-from frontend.urls import urlpatterns
+from frontend.urls import urlpatterns as own_patterns
 from tests.factories import (
     ai_labeler_make,
     ai_revision_make,
@@ -43,13 +45,30 @@ COLORS = {"type": "rule", "values": ["color-contrast"]}
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # Parts of other pages, data, and what only takes a POST.
 NO_PAGES = {
-    *("logout", "language", "catalog", "theme", "token-revoke", "consent-accept", "consent-end"),
+    *(
+        "logout",
+        "language",
+        "catalog",
+        "theme",
+        "token-revoke",
+        "api-schema",
+        "consent-accept",
+        "consent-end",
+    ),
     *("project-live", "rollback", "round-start", "round-live", "round-act", "run-live"),
     *("run-curves", "run-act", "principle-add", "principle-change", "ai-labeler-add"),
     *("ai-labeler-change", "ai-labeler-ask", "revision-decide", "brief-add", "brief-change"),
     *("brief-switch", "report-resolve", "member-remove", "member-readmit", "preset"),
 }
-OWN = {"work": "/", "account": "/account/", "password": "/account/password/"}
+OWN = {
+    "work": "/",
+    "account": "/account/",
+    "password": "/account/password/",
+    "api-docs": "/api/v1/docs/",
+}
+# What tells that a page is the one that was meant.
+ANY, JUDGING, IDLE_WORK = "main", "[data-state=judging]", "[data-state=idle]"
+WARNING = "form[action$='/agree/']"
 OF_PROJECT = {
     "project": "",
     "checkpoints": "checkpoints/",
@@ -66,7 +85,17 @@ OF_PROJECT = {
 }
 
 
-Visit = Callable[[User | None, str], Page]
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A page as somebody sees it: a wrong address or a task that is missing are no such page."""
+
+    user: User | None
+    path: str
+    shows: str = ANY
+    status: int = 200
+
+
+Look = Callable[[Visit], Page]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +107,29 @@ class Site:
     paths: dict[str, list[str]]
 
     @property
-    def visits(self) -> list[tuple[User | None, str]]:
+    def visits(self) -> list[Visit]:
         """Each page as an admin; then what only others are shown."""
-        paths = [path for name, paths in self.paths.items() if name != "login" for path in paths]
-        return [(self.admin, path) for path in paths] + [
-            (None, "/login/"),
-            (self.labeler, "/projects/project/work/red_team/"),
-            (self.labeler, IDLE),
-            (self.labeler, "/projects/project/settings/"),
-            (self.labeler, "/nowhere/"),
+        return [
+            *(visit for name in self.paths if name != "login" for visit in self.admins(name)),
+            Visit(None, "/login/"),
+            Visit(self.labeler, "/projects/project/work/red_team/", WARNING),
+            Visit(self.labeler, IDLE, IDLE_WORK),
+            Visit(self.labeler, "/projects/project/settings/", status=403),
+            Visit(self.labeler, "/nowhere/", status=404),
         ]
 
     @property
-    def labelers_visits(self) -> list[tuple[User | None, str]]:
+    def labelers_visits(self) -> list[Visit]:
         names = (*OWN, "judge", "my-labels")
-        paths = [path for name in names for path in self.paths[name]]
-        return [(None, "/login/"), *((self.admin, path) for path in paths), (self.labeler, IDLE)]
+        return [
+            Visit(None, "/login/"),
+            *(visit for name in names for visit in self.admins(name)),
+            Visit(self.labeler, IDLE, IDLE_WORK),
+        ]
+
+    def admins(self, name: str) -> list[Visit]:
+        shows = JUDGING if name == "judge" else ANY
+        return [Visit(self.admin, path, shows) for path in self.paths[name]]
 
 
 @pytest.fixture
@@ -158,24 +194,31 @@ def words_make(project: Project, alice: User) -> None:
 
 
 @pytest.fixture
-def visited(open_page: OpenPage) -> Visit:
-    """Opens a path as a user, in a window of each user's own, with axe-core ready."""
+def look(open_page: OpenPage) -> Look:
+    """Opens a page in a window of each user's own, with axe-core ready."""
     axe = Path(frontend.__path__[0], "node_modules/axe-core/axe.min.js")
     pages: dict[User | None, Page] = {}
 
-    def visit(user: User | None, path: str) -> Page:
-        if user not in pages:
-            pages[user] = open_page(user, "/login/", *DESK)
-            pages[user].add_init_script(path=axe)
-        pages[user].emulate_media(color_scheme="light")
-        pages[user].goto(path)
-        return pages[user]
+    def looked(visit: Visit) -> Page:
+        if visit.user not in pages:
+            pages[visit.user] = open_page(visit.user, "/login/", *DESK)
+            pages[visit.user].add_init_script(path=axe)
+        page = pages[visit.user]
+        page.emulate_media(color_scheme="light")
+        answer = page.goto(visit.path)
+        assert answer is not None
+        assert answer.status == visit.status, visit.path
+        # A redirect, to the login for one, would be another page than the one that is meant.
+        assert urlsplit(page.url).path == urlsplit(visit.path).path
+        expect(page.locator(visit.shows), visit.path).to_have_count(1)
+        return page
 
-    return visit
+    return looked
 
 
 def test_every_page_of_the_site_is_visited(db: None, site: Site) -> None:
-    names = {pattern.name for pattern in urlpatterns}
+    patterns = (*own_patterns, *site_patterns)
+    names = {pattern.name for pattern in patterns if getattr(pattern, "name", None)}
     assert names - NO_PAGES == set(site.paths)
 
 
@@ -206,24 +249,24 @@ def looked_at(page: Page, path: str) -> Iterator[str]:
 @pytest.mark.e2e
 @pytest.mark.timeout(900)
 @pytest.mark.django_db(transaction=True)
-def test_no_page_has_a_violation(visited: Visit, site: Site) -> None:
+def test_no_page_has_a_violation(look: Look, site: Site) -> None:
     wrong = []
-    for user, path in site.visits:
-        wrong += looked_at(visited(user, path), path)
+    for visit in site.visits:
+        wrong += looked_at(look(visit), visit.path)
     assert wrong == [], "\n".join(wrong)
 
 
 @pytest.mark.e2e
 @pytest.mark.timeout(600)
 @pytest.mark.django_db(transaction=True)
-def test_no_labelers_page_has_a_violation_in_chinese_on_a_phone(visited: Visit, site: Site) -> None:
+def test_no_labelers_page_has_a_violation_in_chinese_on_a_phone(look: Look, site: Site) -> None:
     catalogs_compile()
     wrong = []
-    for user, path in site.labelers_visits:
-        page = visited(user, "/login/")
+    for visit in site.labelers_visits:
+        page = look(visit)
         page.context.add_cookies([{"name": "django_language", "value": "zh-hans", "url": page.url}])
         page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-        page = visited(user, path)
+        page = look(visit)
         assert page.locator("html").get_attribute("lang") == "zh-hans"
-        wrong += found(page, path, runOnly=TAGS)
+        wrong += found(page, visit.path, runOnly=TAGS)
     assert wrong == [], "\n".join(wrong)
