@@ -305,6 +305,37 @@ def test_a_lapsed_task_that_somebody_else_took_is_said_to_be_gone(
     expect(page.locator("[data-notice]")).to_contain_text("Somebody else has that task by now")
     assert Assignment.objects.get(task=first).draft["text"] == "Too late with this"
     assert Assignment.objects.get(task=second).status == "active"
+    # It was the one that waited, and it does not come twice.
+    page.keyboard.type("On to the second")
+    press(page, "Control+Enter")
+    idle(page)
+    assert texts() == ["On to the second"]
+
+
+def test_a_lapsed_task_comes_back_before_the_one_that_waits(
+    open_page: OpenPage, bob: User, project: Project
+) -> None:
+    for _ in range(2):
+        demonstration_task_make(project)
+    page = open_page(bob, WRITE)
+    page.wait_for_load_state("networkidle")
+    page.keyboard.type("Still in time")
+    past = timezone.now() - timedelta(minutes=1)
+    Assignment.objects.update(lease_expires_at=past)
+    press(page, "Control+Enter")
+    expect(page.get_by_role("alert")).to_contain_text("assignment_expired")
+    page.get_by_role("button", name="Take it up again").click()
+    expect(page.get_by_role("alert")).to_be_hidden()
+    expect(page.locator("[data-busy]")).to_have_count(0)
+    expect(page.get_by_label("Your answer")).to_have_value("Still in time")
+    expect(page.locator("[data-notice]")).to_be_hidden()
+    press(page, "Control+Enter")
+    expect(page.get_by_label("Your answer")).to_have_value("")
+    page.wait_for_load_state("networkidle")
+    page.keyboard.type("Second")
+    press(page, "Control+Enter")
+    idle(page)
+    assert texts() == ["Still in time", "Second"]
 
 
 @pytest.fixture

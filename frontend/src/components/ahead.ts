@@ -8,18 +8,32 @@ export class Ahead {
   readonly #claim: Claim;
   readonly #lease = new Lease(() => this.forget());
   #task: Promise<Presentation | null> | null = null;
-  #id = 0;
+  #id: number | undefined;
+  #shown = 0;
 
   constructor(claim: Claim) {
     this.#claim = claim;
   }
 
-  /** Reserves the one after `current`, unless one is waiting already. */
-  prepare(current: number): void {
-    this.#task ??= this.#claim(current).then(
-      (task) => (task && task.id !== current ? this.#held(task) : null),
+  /** The reserved one; not known while it is being asked for. */
+  get id(): number | undefined {
+    return this.#id;
+  }
+
+  /** In view now, so it is not to come any more. */
+  shown(id: number): void {
+    this.#shown = id;
+    this.forget(id);
+  }
+
+  /** Reserves the one after what is shown, unless one is waiting already. */
+  prepare(): void {
+    if (this.#task) return;
+    const asked: Promise<Presentation | null> = this.#claim(this.#shown).then(
+      (task) => (task && task.id !== this.#shown && this.#task === asked ? this.#held(task) : null),
       () => null,
     );
+    this.#task = asked;
   }
 
   /** Puts a task aside that the person will come back to. */
@@ -39,7 +53,7 @@ export class Ahead {
     if (id !== undefined && id !== this.#id) return;
     this.#lease.stop();
     this.#task = null;
-    this.#id = 0;
+    this.#id = undefined;
   }
 
   /** A sign of life keeps the reservation, too. */

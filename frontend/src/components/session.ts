@@ -300,15 +300,15 @@ export class Session {
     // Handed in by a try without an answer; the next submit says what becomes of it.
     if (lost && this.#unanswered.has(lost.id) && codeOf(error) === ALREADY_SUBMITTED) return;
     if (lost && this.#draft === null && !this.#busy) return void this.#replace(lost);
+    const isFree = codeOf(error) === "assignment_expired";
     const takeUp = (): void => {
       void this.#attempt(async () => {
-        const task = await this.#claim();
+        const task = await this.#claimAgain();
         this.#show(task);
-        if (lost && task?.id !== lost.id) this.#sayGone();
+        if (isFree && lost && task?.id !== lost.id) this.#sayGone();
       }, takeUp);
     };
-    const isWithdrawn = error instanceof ApiError && error.code === "assignment_withdrawn";
-    const label = isWithdrawn ? gettext("Go on") : gettext("Take it up again");
+    const label = isFree ? gettext("Take it up again") : gettext("Go on");
     this.#trouble.show(error, { label, action: takeUp }, copying(this.#draft));
   }
 
@@ -318,6 +318,12 @@ export class Session {
     if (task !== undefined && this.#task?.id === lost.id && this.#draft === null) {
       this.#show(task);
     }
+  }
+
+  /** What was lost comes first: the one that waits is the person's too, and is not meant. */
+  async #claimAgain(): Promise<Presentation | null> {
+    const again = await this.#claim(this.#ahead.id);
+    return again ?? (await this.#ahead.take()) ?? this.#claim();
   }
 
   #sayGone(): void {
@@ -337,6 +343,7 @@ export class Session {
     this.#page.inert = false;
     find("[data-draft-status]").textContent = "";
     this.#tabs.opened(task.id);
+    this.#ahead.shown(task.id);
     this.#lease.start(task.id, task.lease_expires_at);
     this.#guidelines.follow(task);
     renderChat(find("[data-chat]"), task.prompt?.messages ?? []);
@@ -348,7 +355,7 @@ export class Session {
     window.scrollTo({ top: 0 });
     this.#root.dataset["task"] = String(task.id);
     // First the person sees this one, then we ask for the one to come.
-    if ("prefetch" in this.#root.dataset) window.setTimeout(() => this.#ahead.prepare(task.id));
+    if ("prefetch" in this.#root.dataset) window.setTimeout(() => this.#ahead.prepare());
   }
 
   #waitForWork(): void {
