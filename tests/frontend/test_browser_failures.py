@@ -407,6 +407,39 @@ def test_a_page_kept_by_the_browser_asks_where_the_server_stands(
     expect(page.locator("[data-notice]")).to_contain_text("That task is settled")
 
 
+def test_a_draft_that_failed_goes_out_again_by_itself(
+    open_page: OpenPage, bob: User, project: Project
+) -> None:
+    demonstration_task_make(project)
+    page = open_page(bob, WRITE)
+    page.route("**/draft/", lambda route: route.abort(), times=1)
+    page.keyboard.type("Kept")
+    expect(page.get_by_text("Draft kept on this device")).to_be_visible()
+    kept(page)
+    assert Assignment.objects.get().draft["text"] == "Kept"
+
+
+def test_a_long_draft_reaches_the_server_when_the_page_is_put_aside(
+    open_page: OpenPage, bob: User, project: Project
+) -> None:
+    demonstration_task_make(project)
+    page = open_page(bob, WRITE)
+    long = "水" * 25_000  # 75 kB
+    page.get_by_label("Your answer").fill(long)
+    leaving = page.evaluate(
+        """() => {
+          const [sent, call] = [[], window.fetch];
+          window.fetch = (url, options) => (sent.push(options.keepalive), call(url, options));
+          Object.defineProperty(document, "hidden", {value: true});
+          document.dispatchEvent(new Event("visibilitychange"));
+          return sent;
+        }"""
+    )
+    assert leaving == [False]  # a browser refuses to let 75 kB outlive the page
+    kept(page)
+    assert Assignment.objects.get().draft["text"] == long
+
+
 def test_a_crash_loses_nothing(open_page: OpenPage, bob: User, project: Project) -> None:
     demonstration_task_make(project)
     page = open_page(bob, WRITE)

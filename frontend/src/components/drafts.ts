@@ -3,22 +3,29 @@
 // The local copy goes away as soon as the server holds the same thing, so a local copy found later
 // is always newer than the server's.
 import * as api from "../api/assignments.ts";
+import { isPassing } from "./retry.ts";
 
-const DELAY_MS = 1200;
+const DELAY_MS = 1_200;
+const AGAIN_MS = 5_000;
+// Of what is to outlive its page, browsers refuse more than 64 KiB.
+const MOST_LEAVING_BYTES = 60_000;
 
 export type DraftStatus = "saving" | "saved" | "local";
 
 export class Drafts {
   readonly #onStatus: (status: DraftStatus) => void;
   #assignment = 0;
-  #pending: { readonly draft: object } | null = null;
+  /** Not on the server yet. */
+  #pending: object | null = null;
   #timer = 0;
+  #sent = 0;
 
   constructor(onStatus: (status: DraftStatus) => void) {
     this.#onStatus = onStatus;
     const flush = () => document.hidden && this.flush(true);
     document.addEventListener("visibilitychange", flush);
     window.addEventListener("pagehide", () => this.flush(true));
+    window.addEventListener("online", () => this.flush());
   }
 
   /** Starts on another assignment and returns what to restore: the local copy, or the server's. */
@@ -31,21 +38,24 @@ export class Drafts {
 
   change(draft: object): void {
     this.#forgetTimer();
-    this.#pending = { draft };
+    this.#pending = draft;
     writeLocal(this.#assignment, draft);
     this.#onStatus("saving");
     this.#timer = window.setTimeout(() => this.flush(), DELAY_MS);
   }
 
-  /** Sends what is waiting. A failure keeps the local copy and is told, never thrown. */
-  flush(keepalive = false): void {
-    const pending = this.#pending;
-    if (!pending) return;
+  /** Sends what is waiting. A failure keeps it waiting and is told, never thrown. */
+  flush(leaving = false): void {
+    const draft = this.#pending;
+    if (!draft) return;
     const assignment = this.#assignment;
+    const sent = (this.#sent += 1);
     this.#forgetTimer();
-    api.saveDraft(assignment, pending.draft, keepalive).then(
+    const keepalive = leaving && bytesOf(draft) <= MOST_LEAVING_BYTES;
+    api.saveDraft(assignment, draft, keepalive).then(
       () => this.#settled(assignment),
-      () => assignment === this.#assignment && this.#onStatus("local"),
+      // What was sent after it is newer.
+      (error: unknown) => sent === this.#sent && this.#failed(assignment, draft, error),
     );
   }
 
@@ -62,10 +72,22 @@ export class Drafts {
     this.#onStatus("saved");
   }
 
+  #failed(assignment: number, draft: object, error: unknown): void {
+    if (assignment !== this.#assignment) return;
+    this.#onStatus("local");
+    if (this.#pending) return;
+    this.#pending = draft;
+    if (isPassing(error)) this.#timer = window.setTimeout(() => this.flush(), AGAIN_MS);
+  }
+
   #forgetTimer(): void {
     window.clearTimeout(this.#timer);
     this.#pending = null;
   }
+}
+
+function bytesOf(draft: object): number {
+  return new Blob([JSON.stringify(draft)]).size;
 }
 
 const key = (assignment: number) => `preferendum:draft:${assignment}`;
