@@ -70,6 +70,8 @@ class JudgementKind(ABC):
     prefetches: ClassVar[bool] = True
     # Only people who accepted a content warning get its tasks.
     needs_consent: ClassVar[bool] = False
+    # Storing one or taking it back changes the project's prompts, under the project's lock.
+    changes_prompts: ClassVar[bool] = False
     # Judgements that an export holds at once.
     export_chunk: ClassVar[int] = EXPORT_CHUNK
 

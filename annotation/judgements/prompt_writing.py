@@ -92,6 +92,7 @@ class PromptWritingKind(JudgementKind):
     training_streams = frozenset({"demonstrations"})
     supply = Supply.TARGET
     brief_kind = BriefKind.USE_CASE
+    changes_prompts = True
     # For the page, in the order shown.
     use_cases = UseCase.choices
 

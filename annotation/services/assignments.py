@@ -74,7 +74,7 @@ def assignment_submit(*, assignment_id: int, annotator: User, payload: Any) -> A
     """
     payload = json_object_check(payload, name="judgement")
     with transaction.atomic():
-        assignment = assignment_lock(assignment_id, annotator)
+        assignment = assignment_lock(assignment_id, annotator, judges=True)
         settled_refuse(assignment)
         refusal = exclusion_refusal(assignment.task.project, annotator)
         if refusal is None and lease_holds(assignment):

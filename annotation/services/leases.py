@@ -9,7 +9,7 @@ from django.utils import timezone
 from annotation.choices import AssignmentStatus
 from annotation.errors import Conflict
 from annotation.judgements import kind_get
-from annotation.models import Assignment, Project
+from annotation.models import Assignment, Project, Task
 from annotation.selectors.assignments import ASSIGNMENT_PARTS, assignment_get
 from annotation.services.saving import save_changed
 from annotation.services.slots import slot_free, task_lock
@@ -33,10 +33,24 @@ class AssignmentNotActive(Conflict):
     code = "assignment_not_active"
 
 
-def assignment_lock(assignment_id: int, annotator: User) -> Assignment:
-    """The annotator's own assignment as it is once its task is locked. Raises NotFound."""
-    task_lock(assignment_get(user=annotator, assignment_id=assignment_id).task_id)
+def assignment_lock(assignment_id: int, annotator: User, *, judges: bool = False) -> Assignment:
+    """The annotator's own assignment as it is once its task is locked. Raises NotFound.
+
+    `judges`: its judgement is about to be stored.
+    """
+    task = assignment_get(user=annotator, assignment_id=assignment_id).task
+    if judges:
+        judgement_lock(task)
+    else:
+        task_lock(task.pk)
     return Assignment.objects.select_related(*ASSIGNMENT_PARTS).get(pk=assignment_id)
+
+
+def judgement_lock(task: Task) -> None:
+    """Locks what storing or taking back a judgement changes: the task, before it maybe more."""
+    if kind_get(task.kind).changes_prompts:
+        Project.objects.select_for_update(no_key=True).get(pk=task.project_id)
+    task_lock(task.pk)
 
 
 def settled_refuse(assignment: Assignment) -> None:

@@ -22,7 +22,11 @@ def slot_free(task_id: int) -> None:
 
 
 def task_lock(task_id: int) -> Task:
-    """Whoever changes an assignment holds its task's lock first: one order, so no deadlock."""
+    """Whoever changes an assignment holds its task's lock first.
+
+    Whoever needs the project's row as well locks it before, then consents, then tasks: one order,
+    so no deadlock.
+    """
     return Task.objects.select_for_update(no_key=True).get(pk=task_id)
 
 

@@ -16,7 +16,7 @@ from annotation.selectors.exclusions import exclusion_refusal
 from annotation.services.audit import audit_record
 from annotation.services.claims import lease_renew
 from annotation.services.consents import kinds_consented
-from annotation.services.slots import task_lock
+from annotation.services.leases import judgement_lock
 
 
 class UndoRefused(Conflict):
@@ -35,7 +35,7 @@ def assignment_undo(*, assignment_id: int, annotator: User) -> Assignment:
     """
     task = assignment_get(user=annotator, assignment_id=assignment_id).task
     kinds_consented(task.project, annotator, [task.kind], asked=task.kind)
-    task_lock(task.pk)
+    judgement_lock(task)
     # Training may be freezing this very row, which asks for no task's lock.
     rows = Assignment.objects.select_for_update(no_key=True, of=("self",))
     assignment = rows.select_related(*ASSIGNMENT_PARTS).get(pk=assignment_id)

@@ -17,8 +17,9 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from annotation.choices import AssignmentStatus, TaskStatus
+from annotation.judgements import prompt_writing
 from annotation.models import Assignment, Task
-from annotation.services import claims
+from annotation.services import claims, exclusions, projects
 from annotation.services.assignments import (
     assignment_claim,
     assignment_skip,
@@ -26,8 +27,10 @@ from annotation.services.assignments import (
     assignments_expire,
 )
 from annotation.services.consents import consent_give, consent_withdraw, kinds_uncapped
-from annotation.services.projects import project_update
-from annotation.services.prompts import prompts_import
+from annotation.services.exclusions import labeler_exclude
+from annotation.services.leases import assignments_withdraw
+from annotation.services.projects import membership_remove, project_update
+from annotation.services.prompts import prompt_write, prompts_import
 from tests.factories import brief_make, labeler_make, ranking_task_make
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -222,6 +225,57 @@ def test_whoever_withdraws_a_consent_holds_nothing_even_while_claiming(
         [status] = at_once(lambda: Assignment.objects.get(pk=claimed.pk).status)
     assert status == AssignmentStatus.WITHDRAWN
     assert all(claims == live == 0 for claims, live, _, _ in tasks)
+
+
+@pytest.fixture
+def writing(project, bob):
+    """Bob's assignment of a project that also talks, and collects demonstrations of its prompts."""
+    project_update(
+        actor=None,
+        project=project,
+        kinds=["prompt_writing", "conversation", "demonstration"],
+        targets={"prompt_writing": 1, "conversation": 1},
+        demonstrations_target=1,
+    )
+    return assignment_claim(project=project, annotator=bob, kind="prompt_writing")
+
+
+def write(assignment: Assignment) -> Any:
+    payload = {"form": "plain", "use_case": "chat", "text": "Hello?"}
+    return assignment_submit(
+        assignment_id=assignment.pk, annotator=assignment.annotator, payload=payload
+    )
+
+
+@pytest.mark.parametrize("end", [labeler_exclude, membership_remove])
+def test_whoever_is_sent_away_while_handing_in_a_prompt_locks_nobody_out(
+    project, bob, writing, tmp_path, monkeypatch, end
+):
+    writes, withdraws = threading.Event(), threading.Event()
+
+    def store(**kwargs: Any) -> Any:
+        writes.set()
+        # Never, as long as the withdrawal waits for the project.
+        withdraws.wait(timeout=1)
+        return prompt_write(**kwargs)
+
+    def withdraw(**kwargs: Any) -> int:
+        withdraws.set()
+        return assignments_withdraw(**kwargs)
+
+    def send_away() -> None:
+        writes.wait(timeout=30)
+        reason = {"reason": "no"} if end is labeler_exclude else {}
+        end(actor=None, project=project, user=bob, **reason)
+
+    monkeypatch.setattr(prompt_writing, "prompt_write", store)
+    for service in (exclusions, projects):
+        monkeypatch.setattr(service, "assignments_withdraw", withdraw)
+    with own_file(tmp_path):
+        written, _ = at_once(lambda: write(writing), send_away)
+        [status] = at_once(lambda: Assignment.objects.get(pk=writing.pk).status)
+    assert status == AssignmentStatus.SUBMITTED
+    assert written.prompt.author == bob
 
 
 def test_nobody_waits_for_a_long_import_on_postgresql(project, bob):
