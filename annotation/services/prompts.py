@@ -9,13 +9,14 @@ from urllib.parse import urlsplit
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import ProtectedError
 
 from annotation.choices import PromptSource, TaskStatus, UseCase
 from annotation.errors import Conflict, InvalidInput
 from annotation.evidence import messages_with_sources, sources_text
-from annotation.models import Project, Prompt, Task
+from annotation.models import Project, Prompt, Task, Turn
 from annotation.services.audit import audit_record
-from annotation.services.saving import save_new
+from annotation.services.saving import save_changed
 from annotation.services.tasks import demonstration_tasks, demonstration_tasks_ensure
 from annotation.validation import json_problem
 
@@ -71,10 +72,13 @@ def prompts_import(
         # key lock, so that labelers' rows that point at the project need not wait.
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         known = _known(project, prompts)
-        num_taken_up = _conversation_prompts_take_up(project, prompts, known)
+        turns = {text for text, source in known.items() if source == PromptSource.CONVERSATION}
         new = list(_without_known(prompts, known))
-        Prompt.objects.bulk_create(new, batch_size=CHUNK)
-        created = len(new) + num_taken_up
+        # People who talk ask for no project's lock: what they said meanwhile is not stored twice,
+        # but taken up with the other turns.
+        Prompt.objects.bulk_create(new, batch_size=CHUNK, ignore_conflicts=True)
+        _conversation_prompts_take_up(project, prompts)
+        created = len(new) + len(turns)
         result = PromptImportResult(created=created, duplicates=len(prompts) - created)
         demonstration_tasks_ensure(project=project)
         audit_record(
@@ -93,26 +97,29 @@ def prompt_write(
 ) -> Prompt:
     """Stores a labeler's prompt, and gives it a demonstration task where these are wanted.
 
-    Needs a transaction. Raises PromptExists.
+    What was only a turn of a conversation so far becomes their prompt. Needs the project's lock.
+    Raises PromptExists.
     """
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-    found = Prompt.objects.filter(project=project, content_hash=content_hash(messages)).first()
-    if found is not None:
-        raise PromptExists(
-            f"The project {project.slug} has this very prompt already. Write another one, or "
-            "change this one.",
-            prompt=found.pk,
-        )
-    prompt = save_new(
-        Prompt(
-            project=project,
-            messages=messages,
-            content_hash=content_hash(messages),
-            source=PromptSource.WRITTEN,
-            author=author,
-            use_case=use_case,
-        )
+    written: dict[str, Any] = {
+        "source": PromptSource.WRITTEN,
+        "is_active": True,
+        "author": author,
+        "use_case": use_case,
+    }
+    # Somebody may be saying the same at this moment, which asks for no project's lock.
+    prompt, is_new = Prompt.objects.get_or_create(
+        project=project,
+        content_hash=content_hash(messages),
+        defaults={"messages": messages} | written,
     )
+    if not is_new:
+        if prompt.source != PromptSource.CONVERSATION:
+            raise PromptExists(
+                f"The project {project.slug} has this very prompt already. Write another one, or "
+                "change this one.",
+                prompt=prompt.pk,
+            )
+        save_changed(prompt, **written)
     demonstration_tasks_ensure(project=project)
     return prompt
 
@@ -120,7 +127,8 @@ def prompt_write(
 def prompt_unwrite(*, prompt: Prompt) -> None:
     """Deletes the prompt, with the demonstration task that nobody has taken yet.
 
-    Needs a transaction. Raises ProtectedError where others work with it.
+    What was said in a conversation is no more than its turn again. Needs the project's lock.
+    Raises ProtectedError where others work with it.
     """
     untouched = demonstration_tasks(prompt.project).filter(
         prompt=prompt, claims=0, status=TaskStatus.OPEN, assignments=None
@@ -130,7 +138,14 @@ def prompt_unwrite(*, prompt: Prompt) -> None:
         pk__in=list(untouched.values_list("pk", flat=True)), claims=0
     )
     Task.objects.filter(pk__in=[task.pk for task in free]).delete()
-    prompt.delete()
+    if not Turn.objects.filter(prompt=prompt).exists():
+        prompt.delete()
+    elif (tasks := Task.objects.filter(prompt=prompt)).exists():
+        raise ProtectedError(f"Tasks ask for answers to prompt {prompt.pk}.", set(tasks))
+    else:
+        save_changed(
+            prompt, source=PromptSource.CONVERSATION, is_active=False, author=None, use_case=""
+        )
 
 
 def prompt_text_lines(text: str) -> list[str]:
@@ -303,20 +318,18 @@ def _without_known(prompts: list[Prompt], known: Collection[str]) -> Iterator[Pr
             yield prompt
 
 
-def _conversation_prompts_take_up(
-    project: Project, prompts: list[Prompt], known: dict[str, str]
-) -> int:
-    """Turns with an imported text are prompts of their own from now on; returns how many.
+def _conversation_prompts_take_up(project: Project, prompts: list[Prompt]) -> None:
+    """Turns with an imported text are prompts of their own from now on.
 
     Their side of the split stays that of the conversation.
     """
     imported = {prompt.content_hash: prompt for prompt in reversed(prompts)}
-    turns = [text for text, source in known.items() if source == PromptSource.CONVERSATION]
-    for text in turns:
+    for text, source in _known(project, prompts).items():
+        if source != PromptSource.CONVERSATION:
+            continue
         Prompt.objects.filter(project=project, content_hash=text).update(
             source=PromptSource.IMPORTED,
             is_active=True,
             external_id=imported[text].external_id,
             sources=imported[text].sources,
         )
-    return len(turns)

@@ -16,9 +16,9 @@ from django.db import connection, connections, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from annotation.choices import AssignmentStatus, TaskStatus
+from annotation.choices import AssignmentStatus, PromptSource, TaskStatus
 from annotation.judgements import prompt_writing
-from annotation.models import Assignment, Task
+from annotation.models import Assignment, Prompt, Task
 from annotation.services import claims, exclusions, projects
 from annotation.services.assignments import (
     assignment_claim,
@@ -31,6 +31,7 @@ from annotation.services.exclusions import labeler_exclude
 from annotation.services.leases import assignments_withdraw
 from annotation.services.projects import membership_remove, project_update
 from annotation.services.prompts import prompt_write, prompts_import
+from annotation.services.turns import turn_start
 from tests.factories import brief_make, labeler_make, ranking_task_make
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -245,6 +246,36 @@ def write(assignment: Assignment) -> Any:
     return assignment_submit(
         assignment_id=assignment.pk, annotator=assignment.annotator, payload=payload
     )
+
+
+@pytest.mark.parametrize("act", ["import", "write"])
+def test_what_is_said_at_the_same_moment_is_one_prompt(project, writing, tmp_path, act):
+    carol = labeler_make(project)
+    talk = assignment_claim(project=project, annotator=carol, kind="conversation")
+    said = threading.Event()
+
+    def say() -> Any:
+        with transaction.atomic():
+            turn = turn_start(assignment_id=talk.pk, annotator=carol, text="Hello?")
+            said.set()
+            # Not seen by anybody yet when the other one looks for it.
+            sleep(0.5)
+        return turn
+
+    def store() -> None:
+        said.wait(timeout=30)
+        if act == "write":
+            write(writing)
+        else:
+            lines = ['{"prompt": "Hello?"}', '{"prompt": "Hello?"}', '{"prompt": "And?"}']
+            result = prompts_import(actor=None, project=project, lines=lines)
+            assert (result.created, result.duplicates) == (2, 1)
+
+    with own_file(tmp_path):
+        turn, _ = at_once(say, store)
+        [prompt] = at_once(lambda: Prompt.objects.get(pk=turn.prompt_id))
+    source = {"import": PromptSource.IMPORTED, "write": PromptSource.WRITTEN}[act]
+    assert (prompt.source, prompt.is_active) == (source, True)
 
 
 @pytest.mark.parametrize("end", [labeler_exclude, membership_remove])

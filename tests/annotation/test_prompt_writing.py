@@ -20,8 +20,10 @@ from tests.factories import (
     claim_make,
     completion_make,
     demonstration_make,
+    exchange_make,
     labeler_make,
     prompt_make,
+    talk_begin,
 )
 
 pytestmark = pytest.mark.django_db
@@ -174,6 +176,44 @@ def test_a_text_that_the_project_has_is_refused(project, bob, assignment):
     assert refusal.value.extra == {"prompt": there.pk}
     assignment.refresh_from_db()
     assert (assignment.status, WrittenPrompt.objects.count()) == ("active", 0)
+
+
+@pytest.fixture
+def said(project, assignment):
+    """Carol said in a conversation what Bob is about to write."""
+    talk = talk_begin(project, labeler_make(project, "carol"), "conversation")
+    return exchange_make(talk, "How are you?").prompt
+
+
+def test_what_was_only_said_in_a_conversation_becomes_the_writers(project, bob, assignment, said):
+    project_update(actor=None, project=project, demonstrations_target=5)
+    assert submit(assignment, bob, **PLAIN).prompt == said
+    said.refresh_from_db()
+    assert (said.source, said.author, said.use_case) == (PromptSource.WRITTEN, bob, "chat")
+    assert said.is_active
+    assert Task.objects.get(kind="demonstration").prompt == said
+
+
+def test_undo_leaves_the_conversation_its_turn(project, bob, assignment, said):
+    project_update(actor=None, project=project, demonstrations_target=5)
+    submit(assignment, bob, **PLAIN)
+    assert assignment_undo(assignment_id=assignment.pk, annotator=bob).draft == PLAIN
+    said.refresh_from_db()
+    assert (said.source, said.author, said.use_case) == (PromptSource.CONVERSATION, None, "")
+    assert not said.is_active
+    assert not Task.objects.filter(kind="demonstration").exists()
+    assert submit(assignment, bob, **PLAIN).prompt == said
+
+
+def test_what_was_said_and_is_worked_with_stays_written(project, bob, assignment, said):
+    project_update(actor=None, project=project, demonstrations_target=5)
+    submit(assignment, bob, **PLAIN)
+    claim_make(project, labeler_make(project), "demonstration")
+    with pytest.raises(UndoRefused) as refusal:
+        assignment_undo(assignment_id=assignment.pk, annotator=bob)
+    assert refusal.value.extra == {"why": "used"}
+    said.refresh_from_db()
+    assert (said.source, said.is_active) == (PromptSource.WRITTEN, True)
 
 
 def test_it_gets_a_demonstration_task_where_the_project_collects_these(project, bob, assignment):
