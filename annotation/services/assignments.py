@@ -9,12 +9,13 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation.choices import AssignmentStatus
 from annotation.judgements import UnknownKind, kind_get
 from annotation.judgements.records import EffortSerializer
-from annotation.models import Assignment, Project
+from annotation.models import Assignment, Project, Task
 from annotation.selectors.access import role_require
 from annotation.selectors.exclusions import exclusion_refusal
 from annotation.services.audit import audit_record
@@ -150,14 +151,16 @@ def assignments_expire(*, now: datetime | None = None, project: Project | None =
     return sum(_expire(assignment_id, task_id, now) for assignment_id, task_id in leases)
 
 
-def judgements_freeze(*, project: Project) -> int:
+def judgements_freeze(*, project: Project, tasks: QuerySet[Task] | None = None) -> int:
     """From now on training holds what was submitted so far: none of it can be taken back.
 
-    Returns how many assignments that is news for.
+    `tasks`: only what was submitted of these. Returns how many assignments that is news for.
     """
     submitted = Assignment.objects.filter(
         task__project=project, status=AssignmentStatus.SUBMITTED, frozen_at__isnull=True
     )
+    if tasks is not None:
+        submitted = submitted.filter(task__in=tasks)
     found = submitted.values("pk")
     return Assignment.objects.filter(
         pk__in=found, status=AssignmentStatus.SUBMITTED, frozen_at__isnull=True

@@ -7,13 +7,17 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from annotation.models import Project, Task
+from annotation.models import Assignment, Project, Task
 from annotation.services.assignments import assignment_claim
+from annotation.services.undo import UndoRefused, assignment_undo
 from tests.factories import labeler_make, ranking_task_make
 from tests.training.conftest import loop_make
 from tests.training.loops import due_make, rank_for, until
+from training.algorithms.measuring.win_rate import WinRate
 from training.choices import RoundStatus
 from training.models import Round, Sample
+from training.selectors.win_rates import policies_win_rate
+from training.services import decisions
 from training.services.checkpoints import deployment_get
 from training.services.decisions import round_approve, round_reject
 from training.services.round_starting import round_start
@@ -95,6 +99,52 @@ def test_clear_votes_against_it_reject_and_withdraw_its_tasks(trial: Round, bob:
     assert still_open(trial) == [held]
     withdrawn = Task.objects.filter(withdrawn_reason="the policy on trial was not promoted")
     assert withdrawn.count() == NUM_TASKS - 8 - 1
+
+
+def votes_of(round: Round, annotator: User) -> list[Assignment]:
+    voted = Assignment.objects.filter(
+        annotator=annotator, task__completions__sample__run__round=round
+    )
+    return list(voted.distinct().order_by("finished_at"))
+
+
+@pytest.mark.parametrize("approval", ["automatic", "person"])
+def test_votes_can_be_taken_back_until_they_decide(trial: Round, bob: User, approval: str) -> None:
+    Round.objects.filter(pk=trial.pk).update(settings=trial.settings | {"approval": approval})
+    vote(trial, bob, "ppo-1", 7)
+    first = votes_of(trial, bob)[0]
+    assert assignment_undo(assignment_id=first.pk, annotator=bob).status == "active"
+    vote(trial, bob, "ppo-1", 2)
+    assert trial.decision_data["trial"]["num"] == 8
+    assert (trial.waiting_for, trial.decision) == (
+        ("", "promote") if approval == "automatic" else ("approval", "")
+    )
+    for voted in votes_of(trial, bob):
+        with pytest.raises(UndoRefused) as refusal:
+            assignment_undo(assignment_id=voted.pk, annotator=bob)
+        assert refusal.value.extra == {"why": "frozen"}
+
+
+def test_a_vote_that_is_taken_back_under_a_decision_does_not_decide(
+    trial: Round, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rank_for(trial.project, bob, "ppo-1", 8)
+    undone = [votes_of(trial, bob)[0].pk]
+
+    def counted_before_an_undo(**kwargs: Any) -> WinRate:
+        win = policies_win_rate(**kwargs)
+        while undone:
+            assignment_undo(assignment_id=undone.pop(), annotator=bob)
+        return win
+
+    monkeypatch.setattr(decisions, "policies_win_rate", counted_before_an_undo)
+    round_advance(round_id=trial.pk)
+    trial.refresh_from_db()
+    assert (trial.waiting_for, trial.decision) == ("votes", "")
+    assert trial.decision_data["trial"]["num"] == 7
+    # Nothing was decided, so nothing is held.
+    assert not any(voted.frozen_at for voted in votes_of(trial, bob))
+    assert vote(trial, bob, "ppo-1", 1).decision == "promote"
 
 
 def test_votes_that_do_not_decide_hold_it_and_a_person_may_promote_it(

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from statistics import fmean
 
+from django.db.models import QuerySet
+
 from annotation.choices import TaskStatus
 from annotation.models import Project, Ranking, Task
 from annotation.selectors.exclusions import judgements_counted
@@ -12,18 +14,33 @@ from training.selectors.answer_kinds import preference_kind_names
 
 
 def policies_win_rate(
-    *, project: Project, policy: Checkpoint, other: Checkpoint, run: Run | None = None
+    *,
+    project: Project,
+    policy: Checkpoint,
+    other: Checkpoint,
+    run: Run | None = None,
+    only_frozen: bool = False,
 ) -> WinRate:
     """Of the tasks that showed answers of both, each once, when all its judgements are in.
 
     A task's vote is the share of its (policy, other) pairs that the policy won, ties one half,
-    averaged over its rankings. `run`: only tasks of this sampling run.
+    averaged over its rankings. `run`: only tasks of this sampling run. `only_frozen`: only
+    rankings that can no longer be taken back.
     """
-    votes = _votes(project, policy, other, run)
+    rankings = judgements_counted(Ranking.objects.all(), project)
+    if only_frozen:
+        rankings = rankings.filter(assignment__frozen_at__isnull=False)
+    votes = _votes(project, policy, other, run, rankings)
     return win_rate(sum(votes), len(votes))
 
 
-def _votes(project: Project, policy: Checkpoint, other: Checkpoint, run: Run | None) -> list[float]:
+def _votes(
+    project: Project,
+    policy: Checkpoint,
+    other: Checkpoint,
+    run: Run | None,
+    rankings: QuerySet[Ranking],
+) -> list[float]:
     samples = Sample.objects.filter(checkpoint__in=(policy, other))
     if run is not None:
         samples = samples.filter(run=run)
@@ -36,8 +53,7 @@ def _votes(project: Project, policy: Checkpoint, other: Checkpoint, run: Run | N
         samples.filter(completion__tasks__in=tasks).values_list("completion", "checkpoint")
     )
     votes: dict[int, list[float]] = defaultdict(list)
-    rankings = judgements_counted(Ranking.objects.filter(task__in=tasks), project)
-    for ranking in rankings.prefetch_related("items").order_by("pk"):
+    for ranking in rankings.filter(task__in=tasks).prefetch_related("items").order_by("pk"):
         ranks: dict[int, list[int]] = defaultdict(list)
         for item in ranking.items.all():
             ranks[writers.get(item.completion_id, 0)].append(item.rank)

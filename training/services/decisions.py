@@ -6,10 +6,12 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation.choices import TaskStatus
 from annotation.models import Task
+from annotation.services.assignments import judgements_freeze
 from annotation.services.audit import audit_record
 from annotation.services.tasks import tasks_withdraw
 from training.choices import (
@@ -68,29 +70,27 @@ def policy_check(round: Round) -> bool:
 
 
 def trial_check(round: Round) -> bool:
-    """The step VERDICT: waits for votes until they decide, or the trial is over."""
+    """The step VERDICT: waits for votes until they decide, or the trial is over.
+
+    Votes that decide are frozen, and counted once more as they are then: none of them can be taken
+    back from a decision.
+    """
     if round.decision or round.waiting_for == WaitingFor.APPROVAL:
         return bool(round.decision)
     settings = round_settings(round)
     run = Run.objects.get(round=round, step=RoundStep.SAMPLE, superseded_at__isnull=True)
-    roles = {parent.role: parent.checkpoint for parent in run.run_parents.all()}
-    win = policies_win_rate(
-        project=round.project, policy=roles["policy"], other=roles["previous"], run=run
-    )
-    tasks = tasks_of_checkpoint(roles["policy"]).filter(
-        completions__sample__run=run, kind__in=preference_kind_names()
-    )
-    is_over = win.num >= settings.trial_votes or not tasks.filter(status=TaskStatus.OPEN).exists()
-    result = trial_judge(win, is_over, gates_resolve(settings))
-    trial = {"wins": win.wins, "num": win.num, "low": win.low, "high": win.high}
-    data = _gates_data(round, [result] if result else []) | {"trial": trial}
-    if result is None:
-        _open(round).update(
-            waiting_for=WaitingFor.VOTES, decision_data={**round.decision_data, **data}
-        )
-        return False
-    decision, _ = decision_of([result])
-    return _conclude(round, settings, decision, result.sentence, data)
+    result, data = _votes_judge(round, settings, run)
+    if result is not None:
+        with transaction.atomic():
+            judgements_freeze(project=round.project, tasks=_trial_tasks(run))
+            result, data = _votes_judge(round, settings, run, only_frozen=True)
+            if result is not None:
+                decision, _ = decision_of([result])
+                return _conclude(round, settings, decision, result.sentence, data)
+            # Somebody took a vote back in between: it goes on as if nobody had looked.
+            transaction.set_rollback(True)
+    _open(round).update(waiting_for=WaitingFor.VOTES, decision_data={**round.decision_data, **data})
+    return False
 
 
 @transaction.atomic
@@ -162,6 +162,34 @@ def _decide(
                 # A trial's tasks show a policy that will not be deployed.
                 _trial_withdraw(round)
     return bool(changed)
+
+
+def _votes_judge(
+    round: Round, settings: LoopSettings, run: Run, *, only_frozen: bool = False
+) -> tuple[GateResult | None, dict[str, Any]]:
+    """What the votes so far say, None while they decide nothing, and what the round keeps of it."""
+    roles = _trial_roles(run)
+    win = policies_win_rate(
+        project=round.project,
+        policy=roles["policy"],
+        other=roles["previous"],
+        run=run,
+        only_frozen=only_frozen,
+    )
+    is_open = _trial_tasks(run).filter(status=TaskStatus.OPEN).exists()
+    is_over = win.num >= settings.trial_votes or not is_open
+    result = trial_judge(win, is_over, gates_resolve(settings))
+    trial = {"wins": win.wins, "num": win.num, "low": win.low, "high": win.high}
+    return result, _gates_data(round, [result] if result else []) | {"trial": trial}
+
+
+def _trial_tasks(run: Run) -> QuerySet[Task]:
+    tasks = tasks_of_checkpoint(_trial_roles(run)["policy"])
+    return tasks.filter(completions__sample__run=run, kind__in=preference_kind_names())
+
+
+def _trial_roles(run: Run) -> dict[str, Checkpoint]:
+    return {parent.role: parent.checkpoint for parent in run.run_parents.all()}
 
 
 def _trial_withdraw(round: Round) -> None:
