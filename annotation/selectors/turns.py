@@ -1,6 +1,6 @@
 """The turns of a live conversation as its page and its record show them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,21 +11,24 @@ from annotation.models import Assignment, Completion, Prompt, Turn
 
 def turn_list(assignment: Assignment) -> QuerySet[Turn]:
     """In the order they were begun."""
-    return (
-        Turn.objects.filter(assignment=assignment).select_related("prompt", "chosen").order_by("pk")
-    )
+    return _turns_in_order().filter(assignment=assignment)
 
 
 def turns_present(assignment: Assignment) -> list[dict[str, Any]]:
     """Replies are there all together or not at all; nothing tells which model wrote one."""
-    turns = list(turn_list(assignment))
+    return turns_present_many([assignment.pk])[assignment.pk]
+
+
+def turns_present_many(assignment_ids: Collection[int]) -> dict[int, list[dict[str, Any]]]:
+    """The turns of each assignment, as turns_present gives them. Two queries."""
+    turns = list(_turns_in_order().filter(assignment__in=assignment_ids))
     shown = [pk for turn in turns for pk in turn.shown_order]
     texts = dict(Completion.objects.filter(pk__in=shown).values_list("pk", "text"))
-    return [
-        turn_plain(turn)
-        | {"replies": [{"id": pk, "text": texts[pk]} for pk in turn.shown_order if pk in texts]}
-        for turn in turns
-    ]
+    found: dict[int, list[dict[str, Any]]] = {pk: [] for pk in assignment_ids}
+    for turn in turns:
+        replies = [{"id": pk, "text": texts[pk]} for pk in turn.shown_order if pk in texts]
+        found[turn.assignment_id].append(turn_plain(turn) | {"replies": replies})
+    return found
 
 
 def turn_plain(turn: Turn) -> dict[str, Any]:
@@ -60,6 +63,10 @@ def path_to(last: int, parents: dict[int, int | None]) -> list[int]:
 
 def parents_of(turns: Iterable[Turn]) -> dict[int, int | None]:
     return {turn.pk: turn.parent_id for turn in turns}
+
+
+def _turns_in_order() -> QuerySet[Turn]:
+    return Turn.objects.select_related("prompt", "chosen").order_by("pk")
 
 
 def _upwards(last: int | None, parents: dict[int, int | None]) -> Iterator[int]:

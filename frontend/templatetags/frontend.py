@@ -40,6 +40,8 @@ STATE_CLASSES = {
     "paused": "alive still",
 }
 
+SPEAKERS = {"system": _("Instruction"), "user": _("Person"), "assistant": _("Assistant")}
+
 register.filter("remedy", remedy_for)
 
 
@@ -68,6 +70,18 @@ def judgement_words(counts: dict[str, int]) -> str:
 def translated(text: str) -> str:
     """A label of the data, such as a step's, in the reader's language."""
     return gettext(text)
+
+
+@register.filter
+def letter(place: int) -> str:
+    """What the page of a task calls the answer in this place, counted from 0."""
+    return chr(ord("A") + place)
+
+
+@register.filter
+def speaker(role: str) -> str:
+    """Who wrote a message, as the page of a task calls them."""
+    return str(SPEAKERS.get(role, role))
 
 
 @register.filter

@@ -30,9 +30,11 @@ from tests.factories import (
     brief_make,
     claim_make,
     demonstration_task_make,
+    exchange_make,
     principle_make,
     prompt_make,
     ranking_task_make,
+    talk_begin,
     thumbs_task_make,
 )
 from tests.frontend.conftest import STILL, OpenPage
@@ -270,3 +272,20 @@ def test_no_labelers_page_has_a_violation_in_chinese_on_a_phone(look: Look, site
         assert page.locator("html").get_attribute("lang") == "zh-hans"
         wrong += found(page, visit.path, runOnly=TAGS)
     assert wrong == [], "\n".join(wrong)
+
+
+@pytest.mark.e2e
+@pytest.mark.django_db(transaction=True)
+def test_what_a_report_shows_has_no_violation(
+    visited: Visit, project: Project, alice: User
+) -> None:
+    """Its texts are folded: the pages as they open do not show them."""
+    kinds_make(project, alice)
+    words_make(project, alice)
+    talk = talk_begin(project, alice, "red_team")
+    exchange_make(talk, "x" * 300, parent=exchange_make(talk))
+    report_create(assignment_id=talk.pk, reporter=alice, kind="content", text="Upsetting")
+    path = "/projects/project/reports/"
+    page = visited(alice, path)
+    page.locator(".report details").evaluate_all("all => all.forEach(one => one.open = true)")
+    assert list(looked_at(page, path)) == []

@@ -12,7 +12,7 @@ from rest_framework import serializers
 from annotation.choices import AssignmentStatus
 from annotation.judgements import kind_get, kind_list
 from annotation.judgements.base import Supply
-from annotation.models import Brief, FlagSchema, Project, Report, Task
+from annotation.models import Brief, Completion, FlagSchema, Project, Report, Task
 from annotation.services.assignments import assignment_submit
 from annotation.services.briefs import brief_create
 from annotation.services.consents import consent_give
@@ -34,6 +34,7 @@ from tests.factories import (
     exchange_make,
     labeler_make,
     ranking_task_make,
+    talk_begin,
 )
 from tests.frontend.test_forms import settings_post
 
@@ -253,6 +254,38 @@ def test_a_report_is_read_and_marked(admin: Client, bob: User, project: Project)
     assert "looked at by alice" in text_of(admin, "reports/?state=resolved")
     held.refresh_from_db()
     assert held.status == AssignmentStatus.ACTIVE
+
+
+def test_a_report_shows_what_its_labeler_saw(admin: Client, bob: User, project: Project) -> None:
+    task = ranking_task_make(project, num_completions=2)
+    Completion.objects.update(text="<script>alert(1)</script>")
+    held = claim_make(project, bob)
+    last = held.shown_order[-1]
+    Completion.objects.filter(pk=last).update(text="The cruel one.")
+    report_create(assignment_id=held.pk, reporter=bob, kind="content", text="B is cruel")
+    raw = admin.get("/projects/project/reports/").content.decode()
+    assert "Answer A</h3>" in raw
+    assert re.search(r'Answer B</h3>\s*<div class="prose" dir="auto">The cruel one\.<', raw)
+    assert task.the_prompt.text_last in unescape(raw)
+    assert "<script>alert" not in raw
+
+
+def test_a_report_shows_the_conversation(admin: Client, bob: User, project: Project) -> None:
+    held = talk_begin(project, bob, "red_team")
+    first = exchange_make(held, "Hello?")
+    exchange_make(held, "And then?", parent=first)
+    exchange_make(held, "Or else?", parent=first)
+    report_create(assignment_id=held.pk, reporter=bob, kind="content", text="Upsetting")
+    page = text_of(admin, "reports/")
+    turns = ["Turn 1", "Turn 2, after turn 1", "Turn 3, after turn 1"]
+    assert re.findall(r"<h3>(Turn [^<]*)</h3>", page) == turns
+    assert page.count("Chosen") == page.count("Most harmful") == 3
+    chosen = "AB"[first.shown_order.index(first.chosen_id)]
+    assert f'Reply {chosen} <span class="tag good">Chosen</span>' in page
+    for text in (held.task.brief.text, "Hello?", "And then?", "Or else?"):
+        assert text in page
+    for reply in Completion.objects.filter(prompt__conversation_turns__isnull=False):
+        assert reply.text in page
 
 
 @pytest.mark.parametrize("page", PAGES)
