@@ -4,7 +4,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import JSONField, Model
+from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest
 
 from annotation.errors import DomainError
@@ -42,7 +43,7 @@ from annotation.models import (
 )
 from annotation.services.audit import audit_record
 from annotation.services.leases import assignments_withdraw
-from annotation.services.projects import kinds_check, project_create, project_update
+from annotation.services.projects import project_create, project_fields_check, project_update
 
 
 class AuditedAdmin(admin.ModelAdmin):
@@ -96,25 +97,35 @@ class ReadOnlyInline(admin.TabularInline):
         return False
 
 
+class JSONAsTyped(forms.JSONField):
+    """Shown again as it was typed: decoded, a refused value may hold what no page can say."""
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return None if data is None else InvalidJSONInput(data)
+
+
 class ProjectForm(forms.ModelForm):
+    def clean_kinds(self) -> Any:
+        return self._checked("kinds", self.cleaned_data["kinds"])
+
     def clean_targets(self) -> Any:
-        return self.cleaned_data["targets"] or {}
+        return self._checked("targets", self.cleaned_data["targets"] or {})
 
     def clean_options(self) -> Any:
-        return self.cleaned_data["options"] or {}
+        return self._checked("options", self.cleaned_data["options"] or {})
 
-    def clean_kinds(self) -> Any:
-        kinds = self.cleaned_data["kinds"]
+    def _checked(self, name: str, value: Any) -> Any:
         try:
-            kinds_check(kinds)
+            project_fields_check({name: value})
         except DomainError as error:
             raise forms.ValidationError(error.message) from error
-        return kinds
+        return value
 
 
 @admin.register(Project)
 class ProjectAdmin(admin.ModelAdmin):
     form = ProjectForm
+    formfield_overrides = {JSONField: {"form_class": JSONAsTyped}}
     list_display = ("slug", "name", "is_active", "created_at")
     search_fields = ("slug", "name")
 

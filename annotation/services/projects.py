@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -49,7 +50,7 @@ class LastAdmin(Conflict):
 @transaction.atomic
 def project_create(*, actor: User | None, slug: str, name: str, **fields: Any) -> Project:
     """Makes the project and its actor an admin of it. Raises SlugTaken, InvalidInput."""
-    _fields_check({"name": name, **fields})
+    project_fields_check({"name": name, **fields})
     if Project.objects.filter(slug=slug).exists():
         raise SlugTaken(f"There is already a project {slug!r}; choose another slug.", slug=slug)
     project = save_new(Project(slug=slug, name=name, **fields))
@@ -67,7 +68,7 @@ def project_update(*, actor: User | None, project: Project, **fields: Any) -> Pr
 
     Tasks that exist keep their judgements_wanted and completions. Raises InvalidInput.
     """
-    _fields_check(fields)
+    project_fields_check(fields)
     # Two changes at once: the second sees the first one's guidelines and tasks.
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     changed = save_changed(project, **fields)
@@ -140,6 +141,28 @@ def membership_remove(*, actor: User | None, project: Project, user: User) -> No
     assignments_withdraw(project=project, annotator=user)
 
 
+def project_fields_check(fields: Mapping[str, Any]) -> None:
+    """Raises InvalidInput unless a project may be given these values.
+
+    What the model itself checks, such as lengths, is checked when it is saved.
+    """
+    if unknown := sorted(set(fields) - EDITABLE):
+        raise InvalidInput(
+            f"A project has no field {', '.join(unknown)} that can be set; "
+            f"there are: {', '.join(sorted(EDITABLE))}.",
+            fields={name: ["Unknown field."] for name in unknown},
+        )
+    for name, value in fields.items():
+        if problem := json_problem(value):
+            raise InvalidInput(f"{name} {problem}.", fields={name: [problem]})
+    if "kinds" in fields:
+        kinds_check(fields["kinds"])
+    if "targets" in fields:
+        _targets_check(fields["targets"])
+    if "options" in fields:
+        _options_check(fields["options"])
+
+
 def kinds_check(kinds: Any) -> None:
     """Raises InvalidInput unless it is a list of different known kinds, and not empty."""
     if not isinstance(kinds, list) or not kinds or len(set(map(str, kinds))) != len(kinds):
@@ -160,24 +183,6 @@ def _refuse_last_admin(membership: Membership) -> None:
             f"{membership.user.get_username()} is the last admin of {membership.project.slug}; "
             "make another member admin first."
         )
-
-
-def _fields_check(fields: dict[str, Any]) -> None:
-    if unknown := sorted(set(fields) - EDITABLE):
-        raise InvalidInput(
-            f"A project has no field {', '.join(unknown)} that can be set; "
-            f"there are: {', '.join(sorted(EDITABLE))}.",
-            fields={name: ["Unknown field."] for name in unknown},
-        )
-    for name, value in fields.items():
-        if problem := json_problem(value):
-            raise InvalidInput(f"{name} {problem}.", fields={name: [problem]})
-    if "kinds" in fields:
-        kinds_check(fields["kinds"])
-    if "targets" in fields:
-        _targets_check(fields["targets"])
-    if "options" in fields:
-        _options_check(fields["options"])
 
 
 def _targets_check(targets: Any) -> None:

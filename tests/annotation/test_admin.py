@@ -123,6 +123,29 @@ def test_a_projects_form_goes_through_the_service(client, project, root):
     assert Project.objects.filter(slug="second").exists()
 
 
+@pytest.mark.parametrize("name", ["kinds", "targets", "options"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"nonsense": 1}',
+        '{"comparison": {"levels": 99}}',
+        '{"comparison": 1}',
+        "[1]",
+        '[["ranking"]]',
+        '["a\\u0000"]',
+        '{"comparison": "a\\u0000"}',
+        '["\\ud800"]',
+        "[NaN]",
+    ],
+)
+def test_a_projects_form_names_what_it_refuses(client, project, name, value):
+    address = f"/admin/annotation/project/{project.pk}/change/"
+    refused = client.post(address, form_of(project, **{name: value}))
+    assert refused.status_code == 200
+    assert refused.context["adminform"].form.errors.keys() == {name}
+    assert not AuditEvent.objects.filter(verb="project:updated").exists()
+
+
 def test_members_edited_by_hand_are_audited(client, project, charlie, root):
     client.post(
         "/admin/annotation/membership/add/",
