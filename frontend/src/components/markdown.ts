@@ -1,14 +1,14 @@
 // Draws markdown as elements. Loaded by text.ts when a text needs it.
 //
-// markdown-it gives tokens; each becomes an element named here, so no HTML is ever parsed and
+// tokens.ts reads the text; each token becomes an element named here, so no HTML is parsed and
 // nothing needs to be cleaned afterwards. Headings of a text are no headings of the page, pictures
 // are links, and links lead only to the web or to mail.
-import MarkdownIt, { type Token } from "markdown-it";
+import type { Token } from "markdown-it";
 
 import { el } from "./dom.ts";
 import { emptyText } from "./empty_text.ts";
-import { formulas } from "./formulas.ts";
 import { gettext, interpolate } from "./i18n.ts";
+import { tokensOf } from "./tokens.ts";
 
 const TAGS: Readonly<Record<string, keyof HTMLElementTagNameMap>> = {
   paragraph: "p",
@@ -28,22 +28,11 @@ const TAGS: Readonly<Record<string, keyof HTMLElementTagNameMap>> = {
   s: "s",
   link: "a",
 };
-// markdown-it leaves out what is nested deeper, so a text that comes near is shown as it is.
-const MAX_NESTING = 40;
 const SAFE_SCHEMES = new Set(["http:", "https:", "mailto:"]);
 
-const markdown = new MarkdownIt({
-  html: false,
-  linkify: true,
-  breaks: true,
-  maxNesting: MAX_NESTING,
-}).use(formulas);
-// Only what names its scheme is a link: "readme.md" is no address.
-markdown.linkify.set({ fuzzyLink: false, fuzzyEmail: false });
-
 export function drawMarkdown(box: HTMLElement, text: string): void {
-  const tokens = markdown.parse(text, {});
-  if (tokens.some(({ level }) => level > MAX_NESTING - 3)) return;
+  const tokens = tokensOf(text);
+  if (!tokens) return;
   const drawn = document.createDocumentFragment();
   const drawing = new Drawing();
   drawing.draw(tokens, drawn);
