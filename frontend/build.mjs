@@ -15,6 +15,8 @@ const options = {
   format: "esm",
   // What import() names becomes a file of its own, loaded when a page first needs it.
   splitting: true,
+  // markdown-it's table of names, which the browser has.
+  alias: { entities: "./src/components/entities.ts" },
   chunkNames: "chunks/[name]-[hash]",
   target: ["es2022", "chrome111", "firefox113", "safari16.5"],
   minify: true,
