@@ -1,19 +1,27 @@
 """Prompts and answers are hostile text: nothing runs, nothing breaks out, nothing gets slow."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
+from pytest_django import Settings
 
-from annotation.models import Completion, Project, Prompt, Task
+from annotation.choices import BriefKind
+from annotation.judgements import kind_list
+from annotation.models import Brief, Completion, Project, Prompt, Task
+from annotation.services.projects import project_update
 from annotation.services.tasks import task_create
 from tests.factories import completion_make, prompt_make, ranking_task_make
 from tests.frontend.conftest import OpenPage, violations
+from tests.frontend.talks import agreed, answer, model_ready, url
+from tests.replies import answer_waiting, replies_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
 RANK = "/projects/project/work/ranking/"
+TALKS = ("conversation", "dialogue", "red_team", "rule_probe")
 PHONE = 390
 
 SCRIPTS = """
@@ -49,6 +57,8 @@ TEXTS = {
     "rtl": RTL,
     "emoji": EMOJI,
     "quotes": ">" * 3_000 + " deep\n" + "- " * 3_000,
+    "openers": "\\[\n" * 10_000,
+    "table": "|a" * 100 + "\n" + "|-" * 100 + "\n" + "|\n" * 14_000,
 }
 
 Hostile = Callable[[str], Task]
@@ -104,25 +114,79 @@ def test_a_hostile_text_runs_nothing_and_stays_in_its_box(
     assert (page.locator(".card .rich").first.text_content() or "").strip() == TEXTS[name].strip()
 
 
-def test_hostile_texts_stay_in_their_box_on_other_pages_too(
-    open_page: OpenPage, bob: User, project: Project
+@pytest.mark.parametrize("kind", [kind.name for kind in kind_list() if kind.name != "ranking"])
+def test_a_hostile_text_stays_in_its_box_in_every_kind_of_work(
+    kind: str,
+    open_page: OpenPage,
+    bob: User,
+    project: Project,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    project.kinds = ["comparison", "demonstration", "thumbs"]
-    project.guidelines = SCRIPTS + LONG
-    project.save()
     text = SCRIPTS + BOMBS + RTL + LONG
-    for kind, num_answers in {"comparison": 2, "thumbs": 1, "demonstration": 0}.items():
-        prompt = prompt_make(project, f"{kind} {text}")
-        answers = [completion_make(prompt, text) for _ in range(num_answers)]
-        task_create(project=project, kind=kind, prompt=prompt, completions=answers)
-    page = open_page(bob, "/", width=PHONE, height=844)
-    for kind in project.kinds:
-        page.goto(f"/projects/project/work/{kind}/")
-        assert watched(page) == []
-        assert page.locator(".rich").first.inner_text().strip()
-        assert page.evaluate("window.hacked") is None
-        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE, kind
-        assert page.locator(".rich :is(img, svg, iframe, object, form, input)").count() == 0
+    model_ready(settings, tmp_path, monkeypatch)
+    hostile_work_make(project, bob, kind, text)
+    page = open_page(bob, url(kind), width=PHONE, height=844)
+    if kind in TALKS:
+        page.locator("#message").fill(text)
+        page.locator("[data-compose] [data-send]").click()
+        if kind == "dialogue":
+            page.locator("[data-suggest]").click()
+            phase_open = page.locator("[data-talk][data-phase=open]")
+            expect(phase_open.get_by_role("progressbar")).to_be_visible()
+            assert answer_waiting(replies_of(text)) == 1
+            expect(page.locator("#answer")).to_have_value(text)
+        else:
+            answer(page)
+            page.locator("[data-reply]").first.wait_for()
+    assert watched(page) == []
+    assert page.locator(".rich").first.inner_text().strip()
+    assert page.evaluate("window.hacked") is None
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
+    assert page.locator(".rich :is(img, svg, iframe, object, form, input)").count() == 0
+    assert page.locator("main style, main script:not([id])").count() == 0
+
+
+def hostile_work_make(project: Project, labeler: User, kind: str, text: str) -> None:
+    """One task of the kind, in which whatever strangers write is that text."""
+    Brief.objects.bulk_create(
+        Brief(project=project, kind=brief, name=text[:40], text=text) for brief in BriefKind.values
+    )
+    wanted = {"targets": {kind: 1}} if kind in TALKS or kind == "prompt_writing" else {}
+    project_update(
+        actor=None, project=project, kinds=[kind], guidelines=SCRIPTS + LONG[:10_000], **wanted
+    )
+    if kind == "red_team":
+        agreed(project, labeler)
+    if wanted:
+        return
+    prompt = prompt_make(project, text)
+    prompt.sources = [{"title": text[:200], "text": text[:20_000], "url": ""}]
+    prompt.save()
+    num_answers = {"demonstration": 0, "thumbs": 1, "evidence": 1, "comparison": 2}.get(kind, 3)
+    answers = [completion_make(prompt, f"{text} [1].") for _ in range(num_answers)]
+    task_create(project=project, kind=kind, prompt=prompt, completions=answers)
+
+
+@pytest.mark.parametrize("name", ["openers", "table"])
+def test_a_text_that_would_freeze_the_page_is_shown_as_it_is(
+    name: str, open_page: OpenPage, bob: User, hostile: Hostile
+) -> None:
+    hostile(TEXTS[name])
+    page = open_page(bob, RANK)
+    page.wait_for_load_state("networkidle")
+    expect(page.locator(".card .rich[data-view=plain]")).to_have_count(3)
+    assert page.locator(".card .rich *").count() == 0
+
+
+def test_names_of_characters_are_the_characters(
+    open_page: OpenPage, bob: User, hostile: Hostile
+) -> None:
+    hostile("*a* &eacute;&semi;&Tab;&NotEqualTilde;&#955; &notit; &nothing; &amp;lt; `&eacute;`")
+    page = open_page(bob, RANK)
+    answer = page.locator(".card .rich p").first
+    expect(answer).to_have_text("a é;\t≂̸λ &notit; &nothing; &lt; &eacute;", use_inner_text=False)
 
 
 def test_nothing_of_a_text_is_painted_outside_its_box(
