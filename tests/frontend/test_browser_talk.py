@@ -313,6 +313,73 @@ def test_a_suggestion_waits_beside_words_until_it_is_taken(
     assert turn.edited_from is not None
 
 
+def test_an_answer_begun_waits_at_its_own_version(
+    open_page: OpenPage, bob: User, dialogue: Project
+) -> None:
+    page = open_page(bob, DIALOGUE)
+    said, ideal = page.get_by_label("You, as the person"), page.locator("#answer")
+    page.keyboard.type("One")
+    press(page, "Enter")
+    expect(ideal).to_be_focused()
+    page.keyboard.type("Answer one")
+    press(page, "Enter")
+    expect(said).to_be_focused()
+    page.get_by_role("button", name="Edit the answer").click()
+    ideal.fill("Answer one, edited at length")
+    press(page, "Escape", "e")
+    said.fill("Two")
+    press(page, "Enter")
+    expect(page.get_by_role("group", name="Version 2 of 2")).to_be_visible()
+    expect(ideal).to_have_value("")
+    ideal.fill("Answer two, half-written")
+    page.get_by_role("button", name="Previous version").click()
+    expect(ideal).to_have_value("Answer one, edited at length")
+    page.get_by_role("button", name="Next version").click()
+    expect(ideal).to_have_value("Answer two, half-written")
+    expect(page.get_by_text("Draft saved")).to_be_visible()
+    page.reload()
+    expect(ideal).to_have_value("Answer two, half-written")
+    page.get_by_role("button", name="Previous version").click()
+    expect(ideal).to_have_value("Answer one, edited at length")
+    press(page, "Enter")
+    expect(said).to_be_visible()
+    page.get_by_role("button", name="Next version").click()
+    expect(ideal).to_have_value("Answer two, half-written")
+    ideal.press("Enter")
+    stored(page)
+    texts = [turn.chosen and turn.chosen.text for turn in Turn.objects.order_by("pk")]
+    assert texts == ["Answer one, edited at length", "Answer two, half-written"]
+
+
+@pytest.mark.parametrize("is_sent", [True, False], ids=["sent", "left"])
+def test_a_message_begun_waits_while_an_earlier_one_is_said_anew(
+    is_sent: bool, open_page: OpenPage, bob: User, dialogue: Project
+) -> None:
+    page = open_page(bob, DIALOGUE)
+    said, ideal = page.get_by_label("You, as the person"), page.locator("#answer")
+    page.keyboard.type("One")
+    press(page, "Enter")
+    expect(ideal).to_be_focused()
+    page.keyboard.type("Answer one")
+    press(page, "Enter")
+    expect(said).to_be_focused()
+    page.keyboard.type("Half a message")
+    press(page, "Escape", "e")
+    expect(said).to_have_value("One")
+    said.fill("One, said anew")
+    expect(page.get_by_text("Draft saved")).to_be_visible()
+    page.reload()
+    expect(said).to_have_value("One, said anew")
+    if is_sent:
+        said.press("Enter")
+        expect(ideal).to_be_visible()
+        page.get_by_role("button", name="Previous version").click()
+    else:
+        page.get_by_role("button", name="Go back").click()
+    expect(said).to_have_value("Half a message")
+    assert Turn.objects.count() == (2 if is_sent else 1)
+
+
 @pytest.mark.parametrize("kind", ["conversation", "dialogue"])
 def test_a_phone_shows_it_without_scrolling_sideways(
     kind: str, open_page: OpenPage, bob: User, project: Project

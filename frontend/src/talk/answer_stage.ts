@@ -10,6 +10,13 @@ import { Curtain } from "./curtain.ts";
 import type { Phase, Stage, StageActions } from "./stage.ts";
 import { isWaiting } from "./tree.ts";
 
+/** An answer that is written and not sent yet. */
+interface Begun {
+  readonly text: string;
+  /** The suggestion that it began as. */
+  readonly edited_from?: number;
+}
+
 export class AnswerStage implements Stage {
   readonly #actions: StageActions;
   readonly #curtain = new Curtain(find("[data-curtain]"));
@@ -25,6 +32,8 @@ export class AnswerStage implements Stage {
   #offers = false;
   /** The turn that the answer in the field belongs to. */
   #for = 0;
+  /** The answers to other turns, which wait until the person comes back to these. */
+  readonly #begun = new Map<number, Begun>();
   /** The suggestion that the answer began as. */
   #taken: number | null = null;
   #seen: number | null = null;
@@ -46,21 +55,20 @@ export class AnswerStage implements Stage {
 
   open(task: Presentation, draft: Readonly<Record<string, unknown>>): void {
     this.#offers = task.options["suggestions"] === true;
-    const { answer, answers, edited_from: taken } = draft;
-    this.#begin(typeof answers === "number" ? answers : 0);
-    if (typeof answer === "string") this.#answer.text = answer;
-    // Also when the turn has an answer: then this one is to replace it.
-    this.#editing = typeof answer === "string";
-    if (typeof taken === "number") this.#taken = this.#seen = taken;
+    this.#for = 0;
+    this.#empty();
+    this.#begun.clear();
+    for (const [turn, begun] of begunIn(draft["answers"])) this.#begun.set(turn, begun);
   }
 
   phase(turn: Turn): Phase {
-    const isOpen = turn.chosen === null || (this.#editing && this.#for === turn.id);
-    return isOpen ? "open" : "settled";
+    // Begun also when the turn has an answer: then this one is to replace it.
+    const isBegun = this.#for === turn.id ? this.#editing : this.#begun.has(turn.id);
+    return turn.chosen === null || isBegun ? "open" : "settled";
   }
 
   draw(turn: Turn | null): void {
-    if (turn && turn.id !== this.#for) this.#begin(turn.id);
+    if (turn && turn.id !== this.#for) this.#turnTo(turn.id);
     this.#turn = turn;
     const open = turn && this.phase(turn) === "open" ? turn : null;
     this.#box.hidden = open === null;
@@ -91,9 +99,9 @@ export class AnswerStage implements Stage {
   }
 
   draft(): object {
-    if (this.#answer.isEmpty) return {};
-    const taken = this.#taken === null ? {} : { edited_from: this.#taken };
-    return { answer: this.#answer.text, answers: this.#for, ...taken };
+    const answers = new Map(this.#begun);
+    if (this.#for && !this.#answer.isEmpty) answers.set(this.#for, this.#inField());
+    return answers.size > 0 ? { answers: Object.fromEntries(answers) } : {};
   }
 
   missing(): string {
@@ -104,8 +112,25 @@ export class AnswerStage implements Stage {
     return turn.reply_text;
   }
 
-  #begin(turn: number): void {
+  /** What stands in the field waits at its own turn, and what waits at this one comes back. */
+  #turnTo(turn: number): void {
+    if (this.#for && !this.#answer.isEmpty) this.#begun.set(this.#for, this.#inField());
     this.#for = turn;
+    this.#empty();
+    const begun = this.#begun.get(turn);
+    if (!begun) return;
+    this.#begun.delete(turn);
+    this.#answer.text = begun.text;
+    this.#taken = this.#seen = begun.edited_from ?? null;
+    this.#editing = true;
+  }
+
+  #inField(): Begun {
+    const text = this.#answer.text;
+    return this.#taken === null ? { text } : { text, edited_from: this.#taken };
+  }
+
+  #empty(): void {
     this.#taken = this.#seen = null;
     this.#editing = this.#showsDiff = false;
     this.#answer.text = "";
@@ -158,14 +183,24 @@ export class AnswerStage implements Stage {
   async #send(text: string): Promise<void> {
     const turn = this.#turn;
     if (!turn) return;
-    const taken = this.#taken === null ? {} : { edited_from: this.#taken };
     this.#answer.busy(true);
-    const stored = await this.#actions.choose(turn, { text, ...taken });
+    const stored = await this.#actions.choose(turn, { ...this.#inField(), text });
     this.#answer.busy(false);
-    if (!stored || this.#for !== turn.id) return;
-    this.#begin(turn.id);
+    if (!stored) return;
+    this.#begun.delete(turn.id);
+    if (this.#for === turn.id) this.#empty();
     this.#actions.changed();
   }
+}
+
+/** From a draft, which may be of an older page. */
+function begunIn(answers: unknown): [number, Begun][] {
+  if (answers === null || typeof answers !== "object") return [];
+  return Object.entries(answers as Record<string, Partial<Begun> | null>).flatMap(([turn, begun]) => {
+    if (typeof begun?.text !== "string") return [];
+    const taken = typeof begun.edited_from === "number" ? { edited_from: begun.edited_from } : {};
+    return [[Number(turn), { text: begun.text, ...taken }]];
+  });
 }
 
 function suggestionOf(turn: Turn): Reply | null {

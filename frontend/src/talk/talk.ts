@@ -17,6 +17,7 @@ import { Pace } from "./pace.ts";
 import type { Phase, Stage, StageActions } from "./stage.ts";
 import * as tree from "./tree.ts";
 import type { Place } from "./tree.ts";
+import { Unsent } from "./unsent.ts";
 
 type Draft = Readonly<Record<string, unknown>>;
 type Step = () => Promise<Turns>;
@@ -29,6 +30,7 @@ export class Talk implements Judgement {
   readonly #composer: Composer;
   readonly #log: Log;
   readonly #pace = new Pace(() => this.#look());
+  readonly #unsent = new Unsent();
   readonly #messages: MessageActions = {
     branch: (turn) => this.#branch(turn),
     version: (turn, step) => this.#version(turn, step),
@@ -37,8 +39,8 @@ export class Talk implements Judgement {
   #turns: Turns = [];
   #at: Place = null;
   #loaded = false;
-  /** Where to go back to from a branch that is not begun after all, with the words of then. */
-  #left: { readonly at: Place; readonly text: string } | null = null;
+  /** Where to go back to from a branch that is not begun after all. */
+  #left: { readonly at: Place } | null = null;
   #calls = 0;
   #last: Promise<boolean> | null = null;
   #entered = "";
@@ -164,7 +166,7 @@ export class Talk implements Judgement {
   }
 
   #restore(begun: Draft): void {
-    const { text, parent, last_turn: handedIn } = begun;
+    const { text, parent, left, unsent, last_turn: handedIn } = begun;
     const place = typeof parent === "number" ? parent : handedIn;
     const { at, text: words } = tree.restored(
       this.#turns,
@@ -172,7 +174,9 @@ export class Talk implements Judgement {
       typeof place === "number" ? place : null,
     );
     this.#at = at;
-    this.#composer.text = words;
+    this.#unsent.restore(unsent, this.#turns);
+    this.#composer.text = words || this.#unsent.take(at);
+    if (words && left !== undefined) this.#left = { at: typeof left === "number" ? left : null };
   }
 
   /** Asked while replies are being written. Resolves with whether anything moved. */
@@ -200,7 +204,8 @@ export class Talk implements Judgement {
     const sent = await this.#call(start, () => void this.#send(text));
     this.#composer.busy(false);
     if (!sent) return;
-    this.#composer.text = "";
+    if (this.#at === parent) this.#composer.text = "";
+    this.#unsent.keep(parent, "");
     this.#goTo(tree.turnMade(before, this.#turns, parent, text));
   }
 
@@ -263,24 +268,31 @@ export class Talk implements Judgement {
   }
 
   #goTo(place: Place): void {
-    this.#at = place;
+    this.#stand(place);
     this.#left = null;
     this.#changed();
   }
 
+  /** What is begun at a place stays there, and is there again whenever the person comes back. */
+  #stand(place: Place): void {
+    if (place === this.#at) return;
+    this.#unsent.keep(this.#at, this.#composer.text);
+    this.#at = place;
+    this.#composer.text = this.#unsent.take(place);
+  }
+
   /** The message is edited, and the conversation goes on from there beside what it was. */
   #branch(turn: Turn): void {
-    this.#left ??= { at: this.#at, text: this.#composer.text };
-    this.#at = turn.parent;
-    this.#composer.text = turn.text;
+    this.#left ??= { at: this.#at };
+    this.#stand(turn.parent);
+    if (this.#composer.isEmpty) this.#composer.text = turn.text;
     this.#changed();
     this.#composer.focus();
   }
 
   #goBack(): void {
-    const left = this.#left;
-    this.#composer.text = left?.text ?? "";
-    this.#goTo(left?.at ?? tree.newestUnder(this.#turns, this.#at));
+    this.#composer.text = "";
+    this.#goTo(this.#left ? this.#left.at : tree.newestUnder(this.#turns, this.#at));
   }
 
   #version(turn: Turn, step: -1 | 1): void {
@@ -308,6 +320,8 @@ export class Talk implements Judgement {
     this.#session.changed({
       text: this.#composer.text,
       parent: this.#at,
+      ...(this.#left && { left: this.#left.at }),
+      unsent: this.#unsent.draft(),
       ...this.#stage.draft(),
       ...this.#finish.draft(),
     });
