@@ -137,5 +137,16 @@ class ReplyStatus(TextChoices):
     FAILED = "failed"
 
 
+class ReplyFailure(TextChoices):
+    """Why nobody replied, in docs/errors.md; pages say it in the reader's language."""
+
+    NO_LIVE_POLICY = "no_live_policy"
+    FAILED = "reply_failed"
+    DROPPED = "reply_dropped"
+    UNHEARD = "reply_unheard"
+    TOO_SLOW = "reply_too_slow"
+    OUT_OF_ROOM = "reply_out_of_room"
+
+
 # Somebody waits for it.
 REPLY_OPEN = (ReplyStatus.QUEUED, ReplyStatus.RUNNING)

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
 from annotation.models import Assignment, Completion, Conversation, Project, Turn
+from frontend.catalogs import catalogs_compile
 from tests.frontend.conftest import OpenPage, violations
 from tests.frontend.talks import (
     answer,
@@ -378,6 +379,25 @@ def test_a_message_begun_waits_while_an_earlier_one_is_said_anew(
         page.get_by_role("button", name="Go back").click()
     expect(said).to_have_value("Half a message")
     assert Turn.objects.count() == (2 if is_sent else 1)
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [("en", "The model could not write a reply. Try again"), ("zh-hans", "模型没能写出回复。")],
+)
+def test_why_no_reply_came_is_said_in_the_readers_language(
+    language: str, sentence: str, open_page: OpenPage, bob: User, talk: Project
+) -> None:
+    catalogs_compile()
+    page = open_page(bob, "/login/")
+    page.context.add_cookies([{"name": "django_language", "value": language, "url": page.url}])
+    page.goto(TALK)
+    page.locator("#message").fill("Hello")
+    press(page, "Enter")
+    phase(page, "waiting")
+    failed("reply_failed: No reply could be written.")
+    expect(page.locator("[data-failed-why]")).to_contain_text(sentence)
+    expect(page.locator("[data-failed-why]")).not_to_contain_text("No reply could be written")
 
 
 @pytest.mark.parametrize("kind", ["conversation", "dialogue"])

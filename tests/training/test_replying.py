@@ -171,7 +171,7 @@ class TestRows:
         reply_answer(request_id=request.pk, generate=broken)
         request.refresh_from_db()
         assert request.status == ReplyStatus.FAILED
-        assert request.error.splitlines()[0] == DEFECT
+        assert request.error.splitlines()[0] == f"reply_failed: {DEFECT}"
         assert "ZeroDivisionError: the model divided by zero" in request.error
         assert (Completion.objects.count(), Turn.objects.get().shown_order) == (0, [])
         client.force_login(user_make("root", is_staff=True, is_superuser=True))
@@ -219,7 +219,7 @@ class TestRows:
         assignment_skip(assignment_id=talk.pk, annotator=talk.annotator, reason="Enough.")
         reply_answer(request_id=waiting.pk, generate=replies_echo)
         waiting.refresh_from_db()
-        assert (waiting.status, waiting.error) == (ReplyStatus.FAILED, DROPPED)
+        assert (waiting.status, waiting.error) == (ReplyStatus.FAILED, f"reply_dropped: {DROPPED}")
         assert not Sample.objects.exists()
 
     def test_a_task_that_ends_meanwhile_gets_no_replies(self, talk: Assignment) -> None:
@@ -233,7 +233,7 @@ class TestRows:
 
         reply_answer(request_id=request.pk, generate=slow)
         request.refresh_from_db()
-        assert (request.status, request.error) == (ReplyStatus.FAILED, DROPPED)
+        assert (request.status, request.error) == (ReplyStatus.FAILED, f"reply_dropped: {DROPPED}")
         assert not Completion.objects.exists()
 
     def test_the_tick_rings_for_what_was_not_heard_and_gives_up_in_the_end(
@@ -252,7 +252,10 @@ class TestRows:
         assert tick(14 * 60) == [("reply_answer", request.pk, "replies")]
         assert tick(16 * 60) == []
         request.refresh_from_db()
-        assert (request.status, request.error) == (ReplyStatus.FAILED, NOBODY_CAME)
+        assert (request.status, request.error) == (
+            ReplyStatus.FAILED,
+            f"reply_unheard: {NOBODY_CAME}",
+        )
 
     def test_progress_is_written_now_and_then_and_never_falls(
         self, talk: Assignment, monkeypatch: pytest.MonkeyPatch
@@ -416,7 +419,7 @@ class TestProcess:
         reply_answer(request_id=request.pk)
         request.refresh_from_db()
         assert request.status == ReplyStatus.FAILED
-        assert "ended 2 times" in request.error
+        assert request.error.startswith("reply_failed: The model's process ended 2 times")
 
     def test_a_worker_that_leaves_gives_the_request_back(
         self, asked: Callable[..., ReplyRequest], monkeypatch: pytest.MonkeyPatch
@@ -437,7 +440,7 @@ class TestProcess:
         reply_answer(request_id=request.pk)
         request.refresh_from_db()
         sentence, _, story = request.error.partition("\n")
-        assert (request.status, sentence) == (ReplyStatus.FAILED, DEFECT)
+        assert (request.status, sentence) == (ReplyStatus.FAILED, f"reply_failed: {DEFECT}")
         assert "checkpoint_invalid" in story
 
 

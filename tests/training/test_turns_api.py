@@ -61,7 +61,7 @@ def test_a_conversation_from_the_first_word_to_the_second_turn(
     (turn,) = said.json()["turns"]
     assert (turn["text"], turn["parent"], turn["messages"]) == ("Hello", None, [])
     assert turn["replies"] == []
-    assert turn["reply_state"] == {"status": "queued", "progress": 0.0, "error": ""}
+    assert turn["reply_state"] == {"status": "queued", "progress": 0.0, "code": "", "error": ""}
     request = ReplyRequest.objects.get()
     assert rung == [("reply_answer", request.pk, "replies")]
     # The page did not hear the answer and sends it again.
@@ -98,9 +98,11 @@ def test_other_replies_come_in_a_sibling_turn_and_a_failed_one_is_asked_again(
     again = turns_url(assignment, f"{first['id']}/again/")
     # Nobody answered yet: it is the same turn that waits.
     assert [turn["id"] for turn in client.post(again).json()["turns"]] == [first["id"]]
-    ReplyRequest.objects.update(status="failed", error="Out of luck.\n\nTraceback: secret")
-    (failed,) = client.get(turns_url(assignment)).json()["turns"]
-    assert failed["reply_state"] == {"status": "failed", "progress": 0.0, "error": "Out of luck."}
+    for error, code in {"reply_failed: Out of: luck.": "reply_failed", "Out of: luck.": ""}.items():
+        ReplyRequest.objects.update(status="failed", error=f"{error}\n\nTraceback: secret")
+        (failed,) = client.get(turns_url(assignment)).json()["turns"]
+        why = {"code": code, "error": "Out of: luck."}
+        assert failed["reply_state"] == {"status": "failed", "progress": 0.0, **why}
     (waiting,) = client.post(again).json()["turns"]
     assert waiting["reply_state"]["status"] == "queued"
     assert answer_waiting() == 1
@@ -281,7 +283,7 @@ class TestDraft:
         self, asked: Callable[..., Assignment], bob: User, api: Callable[..., APIClient]
     ) -> None:
         client, assignment = api(bob), asked("offered")
-        nothing = {"status": "none", "progress": 0.0, "error": "", "draft": None}
+        nothing = {"status": "none", "progress": 0.0, "code": "", "error": "", "draft": None}
         assert client.get(draft_url(assignment)).json() == nothing
         for _ in range(2):
             waiting = client.post(draft_url(assignment)).json()

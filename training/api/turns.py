@@ -30,7 +30,8 @@ from training.services.turn_replies import (
 class ReplyStateSerializer(serializers.Serializer):
     status = serializers.ChoiceField(choices=REPLY_STATES)
     progress = serializers.FloatField(help_text="Of all replies together, 0 to 1.")
-    error = serializers.CharField(allow_blank=True, help_text="Why it failed, in a sentence.")
+    code = serializers.CharField(allow_blank=True, help_text="Why it failed: docs/errors.md.")
+    error = serializers.CharField(allow_blank=True, help_text="The same, in a sentence.")
 
 
 class TurnSerializer(serializers.Serializer):

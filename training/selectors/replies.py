@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from annotation.models import Assignment, Completion, Turn
 from annotation.selectors.turns import replies_wanted, turns_present
-from training.choices import ReplyStatus
+from training.choices import ReplyFailure, ReplyStatus
 from training.models import ReplyRequest
 
 NONE = "none"
@@ -50,10 +50,17 @@ def draft_state(assignment: Assignment) -> dict[str, Any]:
 
 def reply_state(request: ReplyRequest | None) -> dict[str, Any]:
     if request is None:
-        return {"status": NONE, "progress": 0.0, "error": ""}
+        return {"status": NONE, "progress": 0.0, "code": "", "error": ""}
     # What follows the sentence is for whoever looks after the installation.
-    sentence = request.error.partition("\n")[0]
-    return {"status": request.status, "progress": request.progress, "error": sentence}
+    code, colon, sentence = request.error.partition("\n")[0].partition(": ")
+    if code not in ReplyFailure:
+        code, sentence = "", code + colon + sentence
+    return {
+        "status": request.status,
+        "progress": request.progress,
+        "code": code,
+        "error": sentence,
+    }
 
 
 def request_turn(request: ReplyRequest) -> Turn | None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 
+from training.choices import ReplyFailure
 from training.services.reply_jobs import Beat, Reply, ReplyJob
 from training.services.run_process import num_threads, process_environment
 
@@ -32,8 +33,9 @@ CHUNK_BYTES = 65_536
 class ReplyRefused(Exception):
     """No reply can be written; the message says why, to the person who waits."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, code: ReplyFailure, message: str) -> None:
         super().__init__(message)
+        self.code = code
         self.message = message
 
 
@@ -60,8 +62,9 @@ def replies_generate(job: ReplyJob, beat: Beat) -> list[Reply]:
             process_end()
             raise
     raise ReplyRefused(
+        ReplyFailure.FAILED,
         f"The model's process ended {MAX_STARTS} times while it wrote. The machine may be short of "
-        "memory: tell an admin of the project."
+        "memory: tell an admin of the project.",
     )
 
 
@@ -147,14 +150,15 @@ def _answer(process: _ReplyProcess, job: ReplyJob, beat: Beat) -> list[Reply]:
         if "replies" in message:
             return [Reply(**reply) for reply in message["replies"]]
         if "refusal" in message:
-            raise ReplyRefused(message["refusal"])
+            raise ReplyRefused(ReplyFailure.OUT_OF_ROOM, message["refusal"])
         if "defect" in message:
             raise ReplyDefect(message["defect"])
         if time.monotonic() > deadline:
             process_end()
             raise ReplyRefused(
+                ReplyFailure.TOO_SLOW,
                 f"The model took longer than {MAX_SECONDS // 60} minutes. Ask again, or tell an "
-                "admin of the project."
+                "admin of the project.",
             )
         beat(message.get("progress"))
     raise AssertionError("messages end by an exception")

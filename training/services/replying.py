@@ -20,7 +20,7 @@ from annotation.choices import AssignmentStatus, Origin
 from annotation.models import Assignment, Completion, Prompt
 from annotation.services.slots import task_lock
 from annotation.services.turns import turn_show
-from training.choices import REPLY_OPEN, ReplyStatus, SamplePurpose
+from training.choices import REPLY_OPEN, ReplyFailure, ReplyStatus, SamplePurpose
 from training.errors import NoLivePolicy, RepliesOpen, ReplyAttemptsExhausted
 from training.models import ReplyRequest, Sample
 from training.selectors.replies import request_turn
@@ -101,10 +101,10 @@ def reply_answer(*, request_id: int, generate: Generate = replies_generate) -> N
     except _WorkerLeaves:
         holder.release()
     except (NoLivePolicy, ReplyRefused) as error:
-        holder.fail(error.message)
+        holder.fail(ReplyFailure(error.code), error.message)
     except Exception:
         logger.exception("reply request %s failed", request_id)
-        holder.fail(DEFECT, traceback.format_exc())
+        holder.fail(ReplyFailure.FAILED, DEFECT, traceback.format_exc())
     except BaseException:
         holder.release()
         raise
@@ -121,8 +121,8 @@ def replies_recover(*, now: datetime | None = None) -> int:
     ).update(status=ReplyStatus.QUEUED, claimed_at=None)
     waiting = ReplyRequest.objects.filter(status=ReplyStatus.QUEUED)
     too_old = Q(created_at__lte=now - timedelta(minutes=WAIT_MINUTES))
-    _end(waiting.filter(pk__in=_unwanted()), DROPPED, now)
-    _end(waiting.filter(too_old), NOBODY_CAME, now)
+    _end(waiting.filter(pk__in=_unwanted()), ReplyFailure.DROPPED, DROPPED, now)
+    _end(waiting.filter(too_old), ReplyFailure.UNHEARD, NOBODY_CAME, now)
     unheard = waiting.filter(created_at__lte=now - timedelta(seconds=RING_AGAIN_SECONDS))
     for pk in unheard.order_by("pk").values_list("pk", flat=True):
         reply_ring(request_id=pk)
@@ -165,8 +165,8 @@ class _Holder:
             if self.update(status=ReplyStatus.QUEUED, claimed_at=None):
                 reply_ring(request_id=self.request.pk)
 
-    def fail(self, sentence: str, story: str = "") -> None:
-        self.update(**_failed(f"{sentence}\n\n{story}".strip(), timezone.now()))
+    def fail(self, code: ReplyFailure, sentence: str, story: str = "") -> None:
+        self.update(**_failed(code, f"{sentence}\n\n{story}".strip(), timezone.now()))
 
 
 def attempts_refuse(num_attempts: int) -> None:
@@ -225,7 +225,7 @@ def _queue(
 def _claim(request_id: int) -> ReplyRequest | None:
     waiting = ReplyRequest.objects.filter(pk=request_id, status=ReplyStatus.QUEUED)
     now = timezone.now()
-    if _end(waiting.filter(pk__in=_unwanted()), DROPPED, now):
+    if _end(waiting.filter(pk__in=_unwanted()), ReplyFailure.DROPPED, DROPPED, now):
         return None
     if not waiting.update(status=ReplyStatus.RUNNING, claimed_at=now):
         return None
@@ -243,7 +243,7 @@ def _store(holder: _Holder, job: ReplyJob, replies: list[Reply]) -> None:
         task_lock(request.assignment.task_id)
         request.assignment.refresh_from_db()
         if request.assignment.status != AssignmentStatus.ACTIVE:
-            holder.fail(DROPPED)
+            holder.fail(ReplyFailure.DROPPED, DROPPED)
             return
         now = timezone.now()
         if not holder.update(status=ReplyStatus.DONE, progress=1.0, finished_at=now):
@@ -286,12 +286,13 @@ def _unwanted() -> QuerySet[Any]:
     return ended.filter(status=ReplyStatus.QUEUED).values("pk")
 
 
-def _end(requests: QuerySet[ReplyRequest], sentence: str, now: datetime) -> int:
-    return requests.update(**_failed(sentence, now))
+def _end(requests: QuerySet[ReplyRequest], code: ReplyFailure, sentence: str, now: datetime) -> int:
+    return requests.update(**_failed(code, sentence, now))
 
 
-def _failed(error: str, now: datetime) -> dict[str, Any]:
-    return {"status": ReplyStatus.FAILED, "error": error, "finished_at": now}
+def _failed(code: ReplyFailure, error: str, now: datetime) -> dict[str, Any]:
+    """See training.selectors.replies.reply_state, which takes the two apart."""
+    return {"status": ReplyStatus.FAILED, "error": f"{code.value}: {error}", "finished_at": now}
 
 
 def _lease() -> timedelta:

@@ -25,6 +25,8 @@ export interface Turn {
     readonly status: ReplyStatus;
     /** Of all replies together, 0 to 1. */
     readonly progress: number;
+    /** Why it failed: "" where nothing did, or nothing is known. */
+    readonly code: string;
     readonly error: string;
   };
 }

@@ -47,6 +47,13 @@ export interface Words {
   readonly remedy: string;
 }
 
+/** Why a model's replies did not come, with what to do about it. */
+export function failureOf({ code, error }: { code: string; error: string }): string {
+  const failure = new ApiError(code, error, 409);
+  const known = messageOf(failure);
+  return known === null ? error : `${known} ${remedyOf(failure)}`.trim();
+}
+
 /** In the person's own language where we know the code, else as the server said it. */
 export function wordsOf(error: ApiError): Words {
   const known = messageOf(error);
@@ -63,6 +70,30 @@ const ASKED_OTHERWISE: ReadonlySet<string> = new Set([
   "tie_not_offered",
   "both_bad_not_offered",
   "all_bad_not_offered",
+  "comparison_strength_off_scale",
+  "flag_schema_unknown",
+  "rating_unknown_flag",
+  "prompt_form_refused",
+  "unknown_kind",
+]);
+
+// Only a page that is out of date, or has a defect, sends what these refuse.
+const NOT_UNDERSTOOD: ReadonlySet<string> = new Set([
+  "parse_error",
+  "invalid_input",
+  "method_not_allowed",
+  "not_acceptable",
+  "unsupported_media_type",
+  "conflict",
+  "draft_unknown",
+  "statements_mismatch",
+  "ranking_incomplete",
+  "ranking_repeats_completion",
+  "ranking_unknown_completion",
+  "comparison_unknown_completion",
+  "no_conversation",
+  "turn_choice_invalid",
+  "conversation_turn_invalid",
 ]);
 
 function messageOf({ code, status, extra }: ApiError): string | null {
@@ -70,6 +101,7 @@ function messageOf({ code, status, extra }: ApiError): string | null {
   if (ASKED_OTHERWISE.has(code)) {
     return gettext("The project asks something else by now than it did when you began.");
   }
+  if (NOT_UNDERSTOOD.has(code)) return gettext("The server could not use what this page sent.");
   switch (code) {
     case "server_unreachable":
       return gettext("The server could not be reached.");
@@ -111,6 +143,35 @@ function messageOf({ code, status, extra }: ApiError): string | null {
       return gettext("The conversation went on from this turn, so its choice stands.");
     case "prompt_exists":
       return gettext("The project has this very prompt already.");
+    case "not_found":
+      return gettext("This is not there any more, or you no longer take part in its project.");
+    case "permission_denied":
+      return gettext("You may not do this here.");
+    case "body_too_large":
+    case "demonstration_too_long":
+    case "prompt_too_long":
+      return gettext("This is longer than it may be.");
+    case "demonstration_empty":
+    case "prompt_incomplete":
+      return gettext("Something is still empty.");
+    case "turn_text_invalid":
+      return gettext("The message is empty, too long, or has signs that cannot be stored.");
+    case "turn_unanswered":
+      return gettext("This message has no reply yet, or none was chosen.");
+    case "conversation_too_short":
+      return gettext("The project asks for more turns than the conversation has.");
+    case "conversation_too_long":
+      return gettext("The conversation has more turns than the project takes.");
+    case "reply_failed":
+      return gettext("The model could not write a reply.");
+    case "reply_dropped":
+      return gettext("You no longer held this task, so no reply was written.");
+    case "reply_unheard":
+      return gettext("No reply was written in time: nothing works on replies now.");
+    case "reply_too_slow":
+      return gettext("The model took too long.");
+    case "reply_out_of_room":
+      return gettext("The conversation is too long for the model.");
     case "page_error":
       return gettext("Something on this page went wrong.");
     default:
@@ -135,7 +196,7 @@ function remedyOf({ code, status }: ApiError): string {
   if (status === 401 || code === "csrf_failed") {
     return gettext("Log in again in another tab, then come back and try again. Nothing is lost.");
   }
-  if (ASKED_OTHERWISE.has(code)) {
+  if (ASKED_OTHERWISE.has(code) || NOT_UNDERSTOOD.has(code)) {
     return gettext("Reload the page: what still fits of your work is kept.");
   }
   switch (code) {
@@ -174,7 +235,24 @@ function remedyOf({ code, status }: ApiError): string {
       return gettext("Reload the page to read the warning.");
     case "exposure_cap_reached":
       return gettext("Choose other work from your list, or come back tomorrow.");
+    case "body_too_large":
+    case "demonstration_too_long":
+    case "prompt_too_long":
+    case "turn_text_invalid":
+      return gettext("Change it and send it again.");
+    case "turn_unanswered":
+      return gettext("Choose one, or end at an earlier turn.");
+    case "conversation_too_short":
+      return gettext("Go on with it.");
+    case "conversation_too_long":
+    case "reply_out_of_room":
+      return gettext("Hand in what there is, or go on from an earlier turn.");
+    case "reply_failed":
+    case "reply_unheard":
+    case "reply_too_slow":
+      return gettext("Try again; if it fails again, tell an admin of the project.");
     case "undo_refused":
+    case "reply_dropped":
       return "";
     default:
       return status === 400 || status === 403

@@ -4,6 +4,7 @@ import type { Reply, Turn } from "../api/turns.ts";
 import { renderDiff } from "../components/diff.ts";
 import { find } from "../components/dom.ts";
 import { gettext } from "../components/i18n.ts";
+import { failureOf } from "../components/problem.ts";
 import { renderText } from "../components/text.ts";
 import { Composer } from "./composer.ts";
 import { Curtain } from "./curtain.ts";
@@ -76,7 +77,7 @@ export class AnswerStage implements Stage {
     if (turn && !open) renderText(find(".prose", this.#shown), turn.reply_text);
     this.#curtain.draw(open);
     this.#failed.hidden = open?.reply_state.status !== "failed";
-    find("[data-failed-why]", this.#failed).textContent = open?.reply_state.error ?? "";
+    find("[data-failed-why]", this.#failed).textContent = open ? failureOf(open.reply_state) : "";
     if (open) this.#drawSuggestion(open);
   }
 

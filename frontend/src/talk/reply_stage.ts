@@ -3,6 +3,7 @@ import type { Presentation } from "../api/assignments.ts";
 import type { Choice, Turn } from "../api/turns.ts";
 import { find } from "../components/dom.ts";
 import { gettext, interpolate, ngettext } from "../components/i18n.ts";
+import { failureOf } from "../components/problem.ts";
 import { Curtain } from "./curtain.ts";
 import { commandOf } from "./keys.ts";
 import { marked, missingMark, type Mark, type Marked } from "./marks.ts";
@@ -58,7 +59,7 @@ export class ReplyStage implements Stage {
     const phase = turn && this.phase(turn);
     this.#curtain.draw(turn);
     this.#failed.hidden = phase !== "failed";
-    find("[data-failed-why]", this.#failed).textContent = turn?.reply_state.error ?? "";
+    find("[data-failed-why]", this.#failed).textContent = turn ? failureOf(turn.reply_state) : "";
     this.#replies.draw(turn, turn ? this.#marks(turn) : {});
     this.#tools.hidden = phase !== "open" && phase !== "settled";
     this.#ask.textContent = turn ? this.#question(turn) : "";

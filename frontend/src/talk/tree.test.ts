@@ -13,7 +13,7 @@ const turn = (id: number, parent: number | null, more: Partial<Turn> = {}): Turn
   most_harmful: null,
   edited_from: null,
   reply_text: "",
-  reply_state: { status: "done", progress: 1, error: "" },
+  reply_state: { status: "done", progress: 1, code: "", error: "" },
   ...more,
 });
 
@@ -60,7 +60,7 @@ test("the turn that a call made is the new one, or the same one found again", ()
 
 test("only queued and running turns wait", () => {
   const waiting = (status: ReplyStatus) =>
-    tree.isWaiting(turn(1, null, { reply_state: { status, progress: 0, error: "" } }));
+    tree.isWaiting(turn(1, null, { reply_state: { status, progress: 0, code: "", error: "" } }));
   assert.deepEqual(["none", "queued", "running", "done", "failed"].map((name) =>
     waiting(name as ReplyStatus)), [false, true, true, false, false]);
 });

@@ -1,6 +1,6 @@
 // Asks for a model's draft of the answer, and waits for it while the person goes on writing.
 import { ApiError, apiCall } from "../api/client.ts";
-import { wordsOf } from "../components/problem.ts";
+import { failureOf, wordsOf } from "../components/problem.ts";
 import type { ModelDraft } from "./draft_text.ts";
 
 const LOOK_MS = 700;
@@ -8,6 +8,7 @@ const LOOK_MS = 700;
 export interface DraftState {
   readonly status: "none" | "queued" | "running" | "done" | "failed";
   readonly progress: number;
+  readonly code: string;
   readonly error: string;
   readonly draft: ModelDraft | null;
 }
@@ -60,7 +61,7 @@ export class DraftReply {
     }
     if (!this.#end(assignment)) return;
     if (state?.draft) this.#listener.arrived(state.draft);
-    else this.#listener.failed(state?.error ?? "");
+    else this.#listener.failed(state ? failureOf(state) : "");
   }
 
   /** False when the person has gone on to another task meanwhile. */
