@@ -19,10 +19,13 @@ export class ViewOptions {
     this.#raw.addEventListener("click", () => this.raw());
     this.#layout.addEventListener("click", () => this.layout());
     this.#differences.addEventListener("click", () => this.differences());
-    this.#layout.hidden = this.#answers === null;
-    this.#differences.hidden = this.#answers === null;
+    // Buttons and lines about keys that need more than one answer.
+    for (const element of document.querySelectorAll<HTMLElement>("[data-several]")) {
+      element.hidden = this.#answers === null;
+    }
     this.#root.dataset["layout"] = recall("layout") || "side";
-    if (this.#answers && !document.querySelector("[data-talk]")) pinPrompt();
+    const chat = document.querySelector<HTMLElement>("[data-judging] [data-chat][data-pins]");
+    if (chat) pinPrompt(chat);
     this.#draw();
   }
 
@@ -75,8 +78,7 @@ export class ViewOptions {
 }
 
 /** The prompt stays in view while long answers scroll, and can be folded away. */
-function pinPrompt(): void {
-  const chat = find("[data-judging] [data-chat]");
+function pinPrompt(chat: HTMLElement): void {
   chat.id ||= "prompt";
   chat.tabIndex = 0;
   chat.setAttribute("aria-label", gettext("The prompt"));
