@@ -1,4 +1,4 @@
-"""How quick the work pages are: `python -m tests.benchmarks.pages [--judgements 30]`.
+"""How quick the work pages are: `python -m tests.benchmarks.pages [--language zh-hans]`.
 
 Starts a server of its own on a fresh folder, as an embedded installation runs it (uvicorn, SQLite,
 collected static files), and works through some kinds of judgement in Chromium by keyboard. Per
@@ -6,7 +6,7 @@ kind it prints:
 
 - submit to next: from the key press that sends a judgement to the first frame that shows the next
   task, median and 90th percentile, measured inside the page;
-- keys per judgement;
+- keys per judgement, beyond the words of a text that is written;
 - what the first visit of the page transfers over the network with an empty cache, compressed as
   it comes, in total and by type.
 """
@@ -45,6 +45,13 @@ KEYS: dict[str, list[str]] = {
     "rating": ["6", "Enter", "3", "Enter", "5", "Enter", "1", "3", "2", "Enter"],
     # Two statements that cite, then the whole.
     "evidence": ["y", "y", "y", "Enter"],
+    "demonstration": ["Control+Enter"],
+    "prompt_writing": ["Alt+3", "Control+Enter"],
+}
+# What is written before the keys; no two prompts may be alike.
+WORDS = {
+    "demonstration": "A fjord is a long narrow inlet, number {number}.",
+    "prompt_writing": "Name the longest of {number} fjords.",
 }
 # From the last key that the person pressed to the frame after another task is on the page.
 WATCH = """
@@ -80,17 +87,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="tests.benchmarks.pages", description=__doc__)
     parser.add_argument("--judgements", type=int, default=30, help="of each kind")
     parser.add_argument("--kinds", nargs="+", default=list(KEYS), choices=list(KEYS))
+    parser.add_argument("--language", default="en", help="of the pages")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         environment = environment_make(Path(folder))
-        cookie = _prepare(environment, options.kinds, options.judgements + 2)
+        session = _prepare(environment, options.kinds, options.judgements + 2)
+        cookies = [session, {"name": "django_language", "value": options.language}]
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         print("| Kind | n | Submit to next, median | 90 % | Keys | First visit |")
         print("| --- | --- | --- | --- | --- | --- |")
         with server_run(environment) as url:
             for kind in options.kinds:
-                print(_measure(browser, url, cookie, kind, options.judgements).line(), flush=True)
+                print(_measure(browser, url, cookies, kind, options.judgements).line(), flush=True)
         browser.close()
 
 
@@ -145,15 +154,16 @@ def _wait_for(url: str) -> None:
 
 
 def _measure(
-    browser: Browser, url: str, cookie: dict[str, str], kind: str, num_judgements: int
+    browser: Browser, url: str, cookies: list[dict[str, str]], kind: str, num_judgements: int
 ) -> Measured:
     context = browser.new_context(base_url=url)
-    context.add_cookies([{**cookie, "url": url}])  # type: ignore[typeddict-item]
+    context.add_cookies([{**cookie, "url": url} for cookie in cookies])  # type: ignore[typeddict-item]
     context.add_init_script(WATCH)
     page = context.new_page()
     num_bytes = _first_visit(context, page, kind)
-    for _ in range(num_judgements):
+    for number in range(num_judgements):
         page.wait_for_timeout(LOOK_MS)
+        page.keyboard.type(WORDS.get(kind, "").format(number=number))
         before = page.evaluate("window.times.length")
         for key in KEYS[kind]:
             page.keyboard.press(key)

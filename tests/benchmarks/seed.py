@@ -7,10 +7,18 @@ from django.test import Client
 
 from annotation.choices import Origin
 from annotation.models import Completion, Project, Prompt
+from annotation.services.projects import project_update
 from annotation.services.tasks import task_create
 from tests.factories import labeler_make, project_make, prompt_make, user_make
 
-NUM_ANSWERS = {"ranking": 4, "comparison": 2, "thumbs": 1, "rating": 3, "evidence": 1}
+NUM_ANSWERS = {
+    "ranking": 4,
+    "comparison": 2,
+    "thumbs": 1,
+    "rating": 3,
+    "evidence": 1,
+    "demonstration": 0,
+}
 CITING = "Light splits water [1]. The energy that was won builds sugar [1]."
 SOURCES = [{"title": "Leaves", "text": "Light splits water, and sugar is built.", "url": ""}]
 # About 120 words with what answers have in them: a list, code and a formula.
@@ -36,6 +44,9 @@ def seed(kinds: list[str], num_tasks: int) -> None:
     """Prints the session cookie of a labeler with that many tasks of each kind."""
     project = project_make(admin=user_make("admin"), slug="bench", kinds=kinds)
     for kind in kinds:
+        if kind == "prompt_writing":
+            project_update(actor=None, project=project, targets={kind: num_tasks})
+            continue
         for number in range(num_tasks):
             _task(project, kind, number)
     client = Client()
