@@ -41,7 +41,10 @@ WORDS: dict[str, tuple[Text, Text]] = {
     "min_turns": (_("Turns, at least"), ""),
     "max_turns": (_("Turns, at most"), ""),
     "num_replies": (_("Replies in each turn"), ""),
-    "per_day": (_("Per person and day, at most"), _("Nobody is shown more within 24 hours.")),
+    "per_day": (
+        _("Per person and day, at most"),
+        _("What is held and what was handed in within 24 hours, together."),
+    ),
     "warning": (_("Content warning"), _("People agree to it before their first task.")),
 }
 CHOICES: dict[str, Text] = {
