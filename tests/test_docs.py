@@ -73,6 +73,15 @@ def test_every_field_of_a_record_is_documented(kind: JudgementKind) -> None:
     assert {name for name in kind.record_serializer().fields if f"`{name}`" not in section} == set()
 
 
+def test_every_page_has_a_picture_and_every_picture_a_place() -> None:
+    pages = (ROOT / "frontend" / "templates" / "frontend" / "pages").glob("*.html")
+    names = {page.stem for page in pages} | {kind.name for kind in kind_list()}
+    shown = set(re.findall(r"\(images/pages/([\w-]+)\.jpg\)", (DOCS / "pages.md").read_text()))
+    assert names - shown == set(), "name it in tests/benchmarks/pictures.py and docs/pages.md"
+    taken = {picture.stem for picture in (DOCS / "images" / "pages").iterdir()}
+    assert taken ^ shown == set()
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     broken = []
     link = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")

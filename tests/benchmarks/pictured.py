@@ -11,25 +11,18 @@ from annotation.choices import BriefKind, Role
 from annotation.judgements import kind_list
 from annotation.judgements.base import Supply
 from annotation.models import Assignment, Completion, Project, Prompt
-from annotation.services.assignments import assignment_submit, judgements_freeze
 from annotation.services.briefs import brief_create
 from annotation.services.consents import consent_give
 from annotation.services.projects import membership_set, project_update
 from annotation.services.prompts import prompts_import
 from annotation.services.reports import report_create
 from annotation.services.tasks import task_create
+from annotation.services.tokens import token_create
 from annotation.services.turns import turn_choose, turn_show, turn_start
-from tests.factories import (
-    claim_make,
-    completion_ids,
-    completion_make,
-    project_make,
-    ranking_task_make,
-    user_make,
-)
+from tests.benchmarks.pictured_taught import taught_make
+from tests.factories import claim_make, completion_make, project_make, user_make
 from tests.frontend.loop_rows import decided_round_make, loop_rows_make
-from tests.training.family import family_make
-from training.models import LoopSettings
+from training.models import Checkpoint
 
 GUIDELINES = """\
 Put the answer you would be happiest to get at the top.
@@ -107,25 +100,49 @@ TALKS = {
         "should be seen by a doctor, soon if breathing is hard.",
     ),
 }
+WAX = "How do I get wax out of a tablecloth?"
+WAX_DRAFT = (
+    "Wax is made of fats and oils. Let it harden, scrape off what you can, then put kitchen paper "
+    "on the spot and iron it at high heat. Change the paper until no more wax comes."
+)
+FIRST_SAID = "I would like to learn to bake bread. Where do I start?"
+FIRST_SUGGESTED = "Start with sourdough: it needs a starter, which takes about a week to make."
+FIRST_ANSWER = (
+    "Start with a loaf that needs no kneading: flour, water, salt and a little yeast, left "
+    "overnight. Sourdough is a good second step."
+)
+THEN_SAID = "Overnight it is. How do I know that it is baked through?"
+THEN_SUGGESTED = "It is done when the crust is golden and it sounds hollow when you knock on it."
+HELD_OUT = "Which plants can stand in a dark hall?"
+HELD_OUT_ANSWERS = {
+    "sft-0": "Plants need light, so a dark hall is hard for them.",
+    "ppo-1": "Zamioculcas and cast-iron plants do well; give them a bright week now and then.",
+}
 
 
 def world_make() -> None:
-    """Prints the session cookies of an admin and of a labeler as JSON."""
+    """Prints as JSON the session cookies of an admin and two labelers, and ids that paths need."""
     admin, labeler = user_make("alice"), user_make("mei")
-    _taught(admin, labeler)
+    ids = taught_make(admin, labeler)
     project = project_make(admin=admin, slug="garden", name="Everyday questions")
-    membership_set(actor=admin, project=project, user=labeler, role=Role.LABELER)
+    newcomer = User.objects.get(username="noor")
+    for user in (labeler, newcomer):
+        membership_set(actor=admin, project=project, user=user, role=Role.LABELER)
+    token_create(user=labeler, name="Laptop at home")
     _choices_make(project, admin)
     _tasks_make(project, admin)
     for kind, texts in TALKS.items():
         _talk(project, labeler, kind, texts)
+    _draft_offered(project, labeler)
+    _dialogue(project, labeler)
     _reworded(project, admin)
     held = claim_make(project, labeler, "thumbs")
     report_create(
         assignment_id=held.pk, reporter=labeler, kind="problem", text="The answer is cut off."
     )
-    decided_round_make(loop_rows_make(project, labeler), "promoted", admin)
-    print(json.dumps({user.username: _cookie(user) for user in (admin, labeler)}))
+    _loop(project, admin, labeler)
+    cookies = {user.username: _cookie(user) for user in (admin, labeler, newcomer)}
+    print(json.dumps({"cookies": cookies, "ids": ids}))
 
 
 def _choices_make(project: Project, admin: User) -> None:
@@ -158,7 +175,7 @@ def _tasks_make(project: Project, admin: User) -> None:
         _task(project, admin, kind, {"prompt": question}, answers)
     sourced = {"prompt": "How do I keep a fern alive in a flat?", "sources": FERN_SOURCES}
     _task(project, admin, "evidence", sourced, [FERN_ANSWER])
-    _task(project, admin, "demonstration", {"prompt": "How do I get wax out of a tablecloth?"}, [])
+    _task(project, admin, "demonstration", {"prompt": WAX}, [])
 
 
 def _task(
@@ -184,31 +201,41 @@ def _talk(project: Project, labeler: User, kind: str, texts: Sequence[str]) -> N
         turn_choose(turn_id=turn.pk, annotator=labeler, chosen=shown[0])
 
 
+def _draft_offered(project: Project, labeler: User) -> None:
+    """As the service that replies stores a draft."""
+    assignment = claim_make(project, labeler, "demonstration")
+    draft = completion_make(assignment.task.the_prompt, WAX_DRAFT)
+    Assignment.objects.filter(pk=assignment.pk).update(shown_order=[draft.pk])
+
+
+def _dialogue(project: Project, labeler: User) -> None:
+    """One exchange is written, and a suggestion has come for the next."""
+    assignment = claim_make(project, labeler, "dialogue")
+    first = turn_start(assignment_id=assignment.pk, annotator=labeler, text=FIRST_SAID)
+    suggested = completion_make(first.prompt, FIRST_SUGGESTED).pk
+    turn_show(turn_id=first.pk, completion_ids=[suggested])
+    turn_choose(turn_id=first.pk, annotator=labeler, text=FIRST_ANSWER, edited_from=suggested)
+    then = turn_start(
+        assignment_id=assignment.pk, annotator=labeler, text=THEN_SAID, parent_id=first.pk
+    )
+    turn_show(turn_id=then.pk, completion_ids=[completion_make(then.prompt, THEN_SUGGESTED).pk])
+
+
+def _loop(project: Project, admin: User, labeler: User) -> None:
+    """The rows that page tests use, under names and with answers as people meet them."""
+    rows = loop_rows_make(project, labeler)
+    decided_round_make(rows, "promoted", admin)
+    for checkpoint, name in ((rows.sft, "sft-0"), (rows.policy, "ppo-1")):
+        Checkpoint.objects.filter(pk=checkpoint.pk).update(name=name)
+        shown = Completion.objects.filter(sample__checkpoint=checkpoint)
+        shown.update(text=HELD_OUT_ANSWERS[name])
+        messages = [{"role": "user", "content": HELD_OUT}]
+        Prompt.objects.filter(completions__in=shown).update(messages=messages)
+
+
 def _reworded(project: Project, admin: User) -> None:
     wording = GUIDELINES.replace("It says what to do", "It says plainly what to do")
     project_update(actor=admin, project=project, guidelines=wording)
-
-
-def _taught(admin: User, labeler: User) -> None:
-    """A project where the labeler's work has been learned from, and others judged the same."""
-    project = project_make(admin=admin, slug="taught", name="Everyday questions")
-    other = user_make("noor")
-    for user in (labeler, other):
-        membership_set(actor=admin, project=project, user=user, role=Role.LABELER)
-    LoopSettings.objects.create(project=project)
-    family_make(project, labeler, other)
-    for number in range(12):
-        task = ranking_task_make(project, num_completions=2, judgements_wanted=2)
-        best, worst = completion_ids(task)
-        for user in (labeler, other):
-            order = [[best], [worst]] if user == labeler or number % 4 else [[worst], [best]]
-            assignment = claim_make(project, user, "ranking")
-            assignment_submit(
-                assignment_id=assignment.pk,
-                annotator=user,
-                payload={"order": order, "seconds_spent": 20 + number},
-            )
-    judgements_freeze(project=project)
 
 
 def _cookie(user: User) -> dict[str, str]:
