@@ -3,6 +3,7 @@
 // The local copy goes away as soon as the server holds the same thing, so a local copy found later
 // is always newer than the server's.
 import * as api from "../api/assignments.ts";
+import { gettext } from "./i18n.ts";
 import { isPassing } from "./retry.ts";
 
 const DELAY_MS = 1_200;
@@ -83,6 +84,17 @@ export class Drafts {
   #forgetTimer(): void {
     window.clearTimeout(this.#timer);
     this.#pending = null;
+  }
+}
+
+export function draftWords(status: DraftStatus): string {
+  switch (status) {
+    case "saving":
+      return gettext("Saving draft…");
+    case "saved":
+      return gettext("Draft saved");
+    case "local":
+      return gettext("Draft kept on this device; the server could not be reached");
   }
 }
 

@@ -39,7 +39,7 @@ export class GuidelinesDialog {
     this.#draw();
   }
 
-  open(): void {
+  open(): true {
     const { version, text } = this.#of;
     const latest = this.#newest;
     this.#show(version, text);
@@ -53,6 +53,7 @@ export class GuidelinesDialog {
       { latest, version },
     );
     this.#dialog.showModal();
+    return true;
   }
 
   async #showNewer(): Promise<void> {

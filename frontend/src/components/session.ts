@@ -7,27 +7,26 @@ import { ApiError } from "../api/client.ts";
 import { Ahead } from "./ahead.ts";
 import { renderChat } from "./chat.ts";
 import { copying } from "./copying.ts";
-import { find, isComposing, isTyping, pageData } from "./dom.ts";
-import { Drafts, type DraftStatus } from "./drafts.ts";
+import { find, isComposing, pageData } from "./dom.ts";
+import { Drafts, draftWords } from "./drafts.ts";
 import { GuidelinesDialog } from "./guidelines_dialog.ts";
 import { gettext } from "./i18n.ts";
 import { Lease } from "./lease.ts";
 import { ReportDialog } from "./report_dialog.ts";
+import { runKey, type PageCommands, type TaskCommands } from "./page_keys.ts";
 import { Reports, type Report } from "./reports.ts";
-import { isPassing } from "./retry.ts";
 import { SingleKeys } from "./single_keys.ts";
 import { Sitting } from "./sitting.ts";
 import { SkipDialog } from "./skip_dialog.ts";
+import { KeptFirst, Submission } from "./submission.ts";
 import { Tabs } from "./tabs.ts";
 import { TakeBack } from "./take_back.ts";
 import { TaskClock } from "./task_clock.ts";
 import { Trouble } from "./trouble.ts";
-import { Unanswered } from "./unanswered.ts";
 import { ViewOptions } from "./view_options.ts";
 
 const LOOK_AGAIN_MS = 8_000;
 const ALREADY_SUBMITTED = "assignment_already_submitted";
-const UNDO_REFUSED = "undo_refused";
 
 export interface Judgement {
   /** Shows a new task; `draft` is what the person had done before, or null. */
@@ -48,7 +47,7 @@ export class Session {
   readonly #live = find("[data-live]");
   readonly #notice = find("[data-notice]");
   readonly #trouble = new Trouble(find("[data-problem]"));
-  readonly #drafts = new Drafts((status) => this.#sayDraft(status));
+  readonly #drafts = new Drafts((status) => this.#sayDraft(draftWords(status)));
   readonly #lease = new Lease((error) => this.#busy || this.#lostLease(error));
   readonly #skip = new SkipDialog((id, reason) => void this.#skipTask(id, reason));
   readonly #report = new ReportDialog((report) => this.#send(report));
@@ -62,12 +61,24 @@ export class Session {
   readonly #ahead = new Ahead((aheadOf) => this.#reserve(aheadOf));
   readonly #takeBack = new TakeBack(this.#name(), () => void this.#undo());
   readonly #clock = new TaskClock();
-  readonly #unanswered = new Unanswered();
+  readonly #submission = new Submission();
   readonly #sitting = new Sitting(this.#name());
   readonly #tabs = new Tabs({
     opened: (id) => this.#openedElsewhere(id),
     settled: (id, next) => void this.#settledElsewhere(id, next),
   });
+  readonly #pageCommands: PageCommands = {
+    undo: () => this.#undoByKey(),
+    raw: () => this.#views.raw(),
+    layout: () => this.#views.layout(),
+  };
+  readonly #taskCommands: TaskCommands = {
+    skip: () => this.#openSkip(),
+    guidelines: () => this.#guidelines.open(),
+    differences: () => this.#views.differences(),
+    flag: () => this.#openReport("content"),
+    report: () => this.#openReport("problem"),
+  };
   readonly #judgement: Judgement;
   #task: Presentation | null = null;
   /** At work in another tab; here it only waits. */
@@ -120,46 +131,17 @@ export class Session {
     );
   }
 
-  openSkip(): void {
+  #openSkip(): true {
     if (this.#task && !this.#busy) this.#skip.open(this.#task.id);
+    return true;
   }
 
   async #submitted(task: Presentation, payload: object, seconds: number): Promise<void> {
-    if (!(await this.#store(task, payload))) return;
-    this.#unanswered.clear();
+    const wasStored = await this.#submission.send(task.id, payload);
+    if (wasStored) this.announce(gettext("It had been stored the first time."));
     this.#sitting.add(seconds);
     this.#takeBack.add(task.id, task.undo_seconds, seconds);
     await this.#next(gettext("Saved."));
-  }
-
-  /** Resolves with whether this is what the server holds now. */
-  async #store(task: Presentation, payload: object): Promise<boolean> {
-    try {
-      await api.submit(task.id, payload);
-      return true;
-    } catch (error) {
-      if (isPassing(error)) this.#unanswered.add(task.id, payload);
-      if (codeOf(error) !== ALREADY_SUBMITTED || !this.#unanswered.has(task.id)) throw error;
-      return this.#settleUnanswered(task, payload);
-    }
-  }
-
-  /** An earlier try was stored, and only its answer lost: nothing is doubled, nothing is wrong. */
-  async #settleUnanswered(task: Presentation, payload: object): Promise<boolean> {
-    if (this.#unanswered.isOnly(payload)) {
-      this.announce(gettext("It had been stored the first time."));
-      return true;
-    }
-    try {
-      // The person has gone on since: what is stored makes room for what they say now.
-      await api.undo(task.id);
-    } catch (error) {
-      if (codeOf(error) !== UNDO_REFUSED) throw error;
-      this.#keptFirst(error);
-      return false;
-    }
-    this.#unanswered.clear();
-    return this.#store(task, payload);
   }
 
   async #skipTask(id: number, reason: string): Promise<void> {
@@ -229,7 +211,7 @@ export class Session {
     this.#lease.stop();
     this.#clock.discard();
     this.#drafts.discard();
-    find("[data-draft-status]").textContent = "";
+    this.#sayDraft("");
   }
 
   #claim(aheadOf?: number): Promise<Presentation | null> {
@@ -261,12 +243,14 @@ export class Session {
 
   #failed(error: unknown, again: () => void): void {
     const code = codeOf(error);
-    if (code === "assignment_expired" || code === "assignment_withdrawn") {
+    if (error instanceof KeptFirst) {
+      this.#keptFirst(error.refusal);
+    } else if (code === "assignment_expired" || code === "assignment_withdrawn") {
       this.#lostLease(error);
     } else if (code === "consent_needed" || code === "exposure_cap_reached") {
       // In place of the work the server's page then says why there is none.
       window.location.reload();
-    } else if (code === UNDO_REFUSED) {
+    } else if (code === "undo_refused") {
       this.#refusedUndo(error);
     } else if (this.#trouble.waits(error, again)) {
       return;
@@ -288,17 +272,17 @@ export class Session {
   }
 
   /** What is stored cannot make room any more, so the newer words are the person's to take along. */
-  #keptFirst(error: unknown): void {
+  #keptFirst(refusal: ApiError): void {
     const note = gettext("What you sent first is stored; what you changed since then is not.");
     const goOn = { label: gettext("Go on"), action: this.#goOn };
-    this.#trouble.show(error, goOn, copying(this.#draft), note);
+    this.#trouble.show(refusal, goOn, copying(this.#draft), note);
   }
 
   /** Takes the same task up again when it is still free; its draft comes back with it. */
   #lostLease(error: unknown): void {
     const lost = this.#task;
     // Handed in by a try without an answer; the next submit says what becomes of it.
-    if (lost && this.#unanswered.has(lost.id) && codeOf(error) === ALREADY_SUBMITTED) return;
+    if (lost && this.#submission.isOpen(lost.id) && codeOf(error) === ALREADY_SUBMITTED) return;
     if (lost && this.#draft === null && !this.#busy) return void this.#replace(lost);
     const isFree = codeOf(error) === "assignment_expired";
     const takeUp = (): void => {
@@ -341,7 +325,7 @@ export class Session {
     window.clearTimeout(this.#lookAgain);
     if (!task) return this.#waitForWork();
     this.#page.inert = false;
-    find("[data-draft-status]").textContent = "";
+    this.#sayDraft("");
     this.#tabs.opened(task.id);
     this.#ahead.shown(task.id);
     this.#lease.start(task.id, task.lease_expires_at);
@@ -442,8 +426,8 @@ export class Session {
     find("[data-done]").textContent = this.#sitting.sentence();
   }
 
-  #sayDraft(status: DraftStatus): void {
-    find("[data-draft-status]").textContent = draftWords(status);
+  #sayDraft(sentence: string): void {
+    find("[data-draft-status]").textContent = sentence;
   }
 
   /** Of this work of this person, for what the browser remembers. */
@@ -464,12 +448,12 @@ export class Session {
     document.addEventListener("keydown", (event) => this.#key(event));
     window.addEventListener("pageshow", (event) => event.persisted && void this.#cameBack());
     const clicks: Readonly<Record<string, () => unknown>> = {
-      "[data-skip]": () => this.openSkip(),
+      "[data-skip]": () => this.#openSkip(),
       "[data-look]": () => this.#look(),
       "[data-use-here]": () => this.#useHere(),
       "[data-flag]": () => this.#openReport("content"),
       "[data-report]": () => this.#openReport("problem"),
-      "[data-guidelines-button]": () => this.#openGuidelines(),
+      "[data-guidelines-button]": () => this.#guidelines.open(),
     };
     for (const [selector, action] of Object.entries(clicks)) {
       find(selector).addEventListener("click", () => void action());
@@ -485,40 +469,10 @@ export class Session {
     if (document.querySelector("dialog[open]")) return;
     if (!this.#singleKeys.allow(event)) return;
     // On many keyboards "!" is Shift and a digit, which some kinds take for the digit.
-    const isShared = event.key === "!" && this.#sharedKey(event);
+    const shared = () => runKey(event, this.#pageCommands, this.#task && this.#taskCommands);
+    const isShared = event.key === "!" && shared();
     const isUsed = isShared || (this.#task !== null && this.#judgement.key(event));
-    if (isUsed || this.#sharedKey(event)) event.preventDefault();
-  }
-
-  #sharedKey(event: KeyboardEvent): boolean {
-    if (isTyping(event.target)) return leaveField(event);
-    const control = event.ctrlKey || event.metaKey;
-    if (event.altKey || event.repeat) return false;
-    const key = event.key.toLowerCase();
-    if (control) return key === "z" && !event.shiftKey && this.#undoByKey();
-    if (key === "u") return this.#undoByKey();
-    if (key === "?") return openKeys();
-    if (key === "r") return this.#views.raw();
-    if (key === "l") return this.#views.layout();
-    return this.#task !== null && this.#taskKey(key);
-  }
-
-  #taskKey(key: string): boolean {
-    switch (key) {
-      case "s":
-        this.openSkip();
-        return true;
-      case "g":
-        return this.#openGuidelines();
-      case "v":
-        return this.#views.differences();
-      case "f":
-        return this.#openReport("content");
-      case "!":
-        return this.#openReport("problem");
-      default:
-        return false;
-    }
+    if (isUsed || shared()) event.preventDefault();
   }
 
   #undoByKey(): boolean {
@@ -531,35 +485,8 @@ export class Session {
     if (this.#task && !this.#busy) this.#report.open(kind, this.#task.id);
     return true;
   }
-
-  #openGuidelines(): true {
-    this.#guidelines.open();
-    return true;
-  }
-}
-
-function openKeys(): true {
-  find<HTMLDialogElement>("#keys-dialog").showModal();
-  return true;
-}
-
-function leaveField(event: KeyboardEvent): boolean {
-  if (event.key !== "Escape") return false;
-  (event.target as HTMLElement).blur();
-  return true;
 }
 
 function codeOf(error: unknown): string {
   return error instanceof ApiError ? error.code : "";
-}
-
-function draftWords(status: DraftStatus): string {
-  switch (status) {
-    case "saving":
-      return gettext("Saving draft…");
-    case "saved":
-      return gettext("Draft saved");
-    case "local":
-      return gettext("Draft kept on this device; the server could not be reached");
-  }
 }
