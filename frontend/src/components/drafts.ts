@@ -94,7 +94,7 @@ export function draftWords(status: DraftStatus): string {
     case "saved":
       return gettext("Draft saved");
     case "local":
-      return gettext("Draft kept on this device; the server could not be reached");
+      return gettext("Draft kept on this device; the server has not taken it yet");
   }
 }
 
