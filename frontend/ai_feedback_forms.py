@@ -25,8 +25,10 @@ class PrincipleForm(forms.Form):
 
 
 class PrincipleChangeForm(forms.Form):
-    text = forms.CharField(max_length=MAX_PRINCIPLE_CHARACTERS, widget=forms.Textarea)
-    is_active = forms.BooleanField(required=False)
+    text = forms.CharField(
+        max_length=MAX_PRINCIPLE_CHARACTERS, widget=forms.Textarea(attrs={"rows": 2})
+    )
+    is_active = forms.BooleanField(required=False, label=_("Ask about it"))
 
 
 class AILabelerForm(forms.Form):
@@ -67,9 +69,22 @@ class AILabelerForm(forms.Form):
 class AILabelerChangeForm(forms.ModelForm):
     class Meta:
         model = AILabeler
-        fields = ["counts", "is_active", "min_agreement", "weight"]
+        fields = ["min_agreement", "weight", "is_active", "counts"]
+        labels = {
+            "min_agreement": _("Least agreement, lower end"),
+            "weight": _("Weight, a person's is 1"),
+            "is_active": _("May be asked"),
+            "counts": _("Learn from its judgements"),
+        }
+        help_texts = dict.fromkeys(fields, "")
+        widgets = {
+            "min_agreement": forms.NumberInput(attrs={"min": 0.5, "max": 1, "step": "any"}),
+            "weight": forms.NumberInput(attrs={"min": 0.001, "max": 1, "step": "any"}),
+        }
 
 
 class FeedbackForm(forms.Form):
-    purpose = forms.ChoiceField(choices=translated(FeedbackPurpose.choices))
-    num = forms.IntegerField(min_value=1, max_value=NUM_MAX, initial=NUM_DEFAULT)
+    purpose = forms.ChoiceField(label=_("Ask it to"), choices=translated(FeedbackPurpose.choices))
+    num = forms.IntegerField(
+        label=_("Pairs or prompts, at most"), min_value=1, max_value=NUM_MAX, initial=NUM_DEFAULT
+    )

@@ -67,6 +67,12 @@ class MemberForm(forms.Form):
             raise forms.ValidationError(words % {"name": name})
         return user
 
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if "username" in data:
+            data["user"] = data.pop("username")
+        return data
+
 
 class ForgetForm(forms.Form):
     reason = forms.CharField(
@@ -145,7 +151,7 @@ class GuidelinesForm(forms.Form):
 
 class BriefTextForm(forms.Form):
     text = forms.CharField(
-        label=_("Text"), max_length=4_000, widget=forms.Textarea(attrs={"rows": 3})
+        label=_("Text"), max_length=4_000, widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"})
     )
 
     def clean_text(self) -> str:

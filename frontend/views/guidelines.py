@@ -1,3 +1,5 @@
+from functools import partial
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -10,7 +12,7 @@ from annotation.selectors.guidelines import guidelines_list
 from annotation.services.projects import project_update
 from frontend.forms import GuidelinesForm
 from frontend.versions import versions_shown
-from frontend.views.project_page import project_page, refusals_as_messages, render_project
+from frontend.views.project_page import form_save, project_page, render_project
 from frontend.views.requests import UserRequest
 
 NUM_SHOWN = 20
@@ -20,10 +22,9 @@ NUM_SHOWN = 20
 @require_http_methods(["GET", "HEAD", "POST"])
 def guidelines_page(request: UserRequest, project: Project) -> HttpResponse:
     form = GuidelinesForm(request.POST or None, initial={"guidelines": project.guidelines})
-    if request.method == "POST" and form.is_valid():
-        with refusals_as_messages(request):
-            project_update(actor=request.user, project=project, **form.cleaned_data)
-            messages.success(request, _("Saved. Work handed out from now on shows this version."))
+    save = partial(project_update, actor=request.user, project=project)
+    if request.method == "POST" and form_save(request, form, save) is not None:
+        messages.success(request, _("Saved. Work handed out from now on shows this version."))
         return redirect("guidelines", project.slug)
     rows = list(guidelines_list(project).select_related("author")[: NUM_SHOWN + 1])
     shown = list(versions_shown(rows, number=_number, text=lambda row: row.text))[:NUM_SHOWN]

@@ -1,3 +1,5 @@
+from functools import partial
+
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpResponse
@@ -10,7 +12,12 @@ from annotation.models import Project
 from annotation.selectors.exclusions import exclusion_list
 from annotation.services.projects import membership_remove, membership_set
 from frontend.forms import MemberForm
-from frontend.views.project_page import project_page, refusals_as_messages, render_project
+from frontend.views.project_page import (
+    form_save,
+    project_page,
+    refusals_as_messages,
+    render_project,
+)
 from frontend.views.requests import UserRequest
 
 
@@ -18,12 +25,10 @@ from frontend.views.requests import UserRequest
 @require_http_methods(["GET", "HEAD", "POST"])
 def members_page(request: UserRequest, project: Project) -> HttpResponse:
     form = MemberForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        user, role = form.cleaned_data["username"], form.cleaned_data["role"]
-        with refusals_as_messages(request):
-            membership_set(actor=request.user, project=project, user=user, role=role)
-            words = {"name": user.username, "role": _(Role(role).label).lower()}
-            messages.success(request, _("%(name)s is %(role)s now.") % words)
+    save = partial(membership_set, actor=request.user, project=project)
+    if request.method == "POST" and (member := form_save(request, form, save)):
+        words = {"name": member.user.username, "role": _(Role(member.role).label).lower()}
+        messages.success(request, _("%(name)s is %(role)s now.") % words)
         return redirect("members", project.slug)
     members = project.memberships.select_related("user").order_by("user__username")
     exclusions = list(exclusion_list(project))

@@ -3,22 +3,26 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied as PageForbidden
 from django.forms import BaseForm
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
 
 from annotation.choices import Role
 from annotation.errors import DomainError, NotFound, PermissionDenied
 from annotation.models import Project
 from annotation.selectors.access import project_get, role_of
+
+SavedT = TypeVar("SavedT")
 
 TABS = (
     ("project", _("Dashboard"), Role.REVIEWER),
@@ -78,13 +82,42 @@ def refusals_as_messages(request: HttpRequest) -> Iterator[None]:
         messages.error(request, f"{error.message} ({error.code})")
 
 
-def form_refused(request: HttpRequest, form: BaseForm) -> bool:
-    """Whether it is; what is wrong becomes a message on the page one returns to."""
-    for field, errors in form.errors.items():
-        label = form.fields[field].label if field in form.fields else None
-        name = label or field.replace("_", " ").capitalize()
-        messages.error(request, f"{name}: {' '.join(map(str, errors))}")
-    return not form.is_valid()
+def form_target(
+    page: str,
+) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """For a view that takes a form of another page and shows it again at its own address.
+
+    Whoever comes to that address without the form, by another language or a new login, is led to
+    the page.
+    """
+
+    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @require_http_methods(["GET", "HEAD", "POST"])
+        @wraps(view)
+        def taking(request: HttpRequest, project: Project, **kwargs: Any) -> HttpResponse:
+            if request.method != "POST":
+                return redirect(page, project.slug)
+            return view(request, project, **kwargs)
+
+        return taking
+
+    return decorate
+
+
+def form_save(request: HttpRequest, form: BaseForm, save: Callable[..., SavedT]) -> SavedT | None:
+    """What ``save`` makes of the form's data, or None when it was refused.
+
+    A refusal becomes an error of the form, for the page to show it again with what was typed.
+    """
+    if form.is_valid():
+        try:
+            return save(**form.cleaned_data)
+        except (NotFound, PermissionDenied):
+            raise
+        except DomainError as error:
+            form.add_error(None, f"{error.message} ({error.code})")
+    messages.error(request, gettext("Nothing was saved."))
+    return None
 
 
 def render_project(

@@ -1,5 +1,6 @@
 """The page of AI feedback: what an admin sees and does there, and nobody else."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,27 @@ def test_a_labeler_is_added_and_asked(
     assert f"/projects/project/runs/{run.pk}/" in page
     assert client.get(f"/projects/project/runs/{run.pk}/").status_code == 200
     assert "nothing_to_judge" in post(client, f"labelers/{second.pk}/ask/", purpose="label", num=5)
+
+
+def test_what_was_refused_is_still_in_its_form(client: Client, labeler: AILabeler) -> None:
+    principle = Principle.objects.get()
+    page = post(client, "principles/add/", name="kind", text="A long thought.")
+    assert "Nothing was saved." in page
+    assert re.search(r'<details class="add" open>[^§]*>\s*A long thought\.</textarea>', page)
+    page = post(client, f"principles/{principle.pk}/", text="x" * 2_001)
+    assert "x" * 2_001 in page
+    assert "at most 2000 characters" in page
+    page = post(client, "labelers/add/", name="third", kind="endpoint", server_model="mine")
+    assert "config_invalid" in page
+    assert 'value="mine"' in page
+    page = post(client, f"labelers/{labeler.pk}/", min_agreement=0.7, weight=0.25, counts="on")
+    assert "ai_agreement_too_low" in page
+    assert 'value="0.25"' in page
+    page = post(client, f"labelers/{labeler.pk}/ask/", purpose="label", num=77)
+    assert "nothing_to_judge" in page
+    assert 'value="77"' in page
+    answer = client.get(f"{BASE}labelers/{labeler.pk}/ask/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, BASE)
 
 
 def test_revisions_are_approved_and_refused(client: Client, labeler: AILabeler) -> None:

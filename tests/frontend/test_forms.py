@@ -87,6 +87,14 @@ def test_the_last_admin_stays(admin: Client, alice: User, project: Project) -> N
     assert project.memberships.filter(user=alice).exists()
 
 
+def test_a_refused_role_is_still_in_the_form(admin: Client, project: Project) -> None:
+    answer = admin.post("/projects/project/members/", {"username": "alice", "role": "labeler"})
+    page = answer.content.decode()
+    assert "last_admin" in page
+    assert 'value="alice"' in page
+    assert project.memberships.get().role == "admin"
+
+
 def test_an_unknown_member_is_refused(admin: Client) -> None:
     answer = admin.post("/projects/project/members/", {"username": "nobody", "role": "labeler"})
     assert "There is no user nobody." in answer.content.decode()

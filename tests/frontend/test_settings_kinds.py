@@ -10,6 +10,7 @@ from django.test import Client
 from rest_framework import serializers
 
 from annotation.choices import AssignmentStatus
+from annotation.errors import InvalidInput
 from annotation.judgements import kind_get, kind_list
 from annotation.judgements.base import Supply
 from annotation.models import Brief, Completion, FlagSchema, Project, Report, Task
@@ -206,7 +207,45 @@ def test_a_brief_is_added_reworded_and_switched(admin: Client, project: Project)
     assert not Brief.objects.filter(is_active=True).exists()
     post(admin, f"briefs/{newest.pk}/activate/")
     assert Brief.objects.get(is_active=True) == newest
-    assert "Text: This field is required." in post(admin, f"briefs/{newest.pk}/", text=" ")
+
+
+def test_a_refused_brief_keeps_what_was_typed(admin: Client, project: Project) -> None:
+    brief = brief_make(project, "rule", "Be brief.")
+    other = brief_make(project, "rule", "Be kind.")
+    page = post(admin, "briefs/add/", kind="rule", name=brief.name, text="A page of words.")
+    assert "Nothing was saved." in page
+    assert re.search(r"brief_name_taken[^§]*>\s*A page of words\.</textarea>", page)
+    assert '<details class="panel" open>' in page
+    too_long = "x" * 4_001
+    page = post(admin, f"briefs/{brief.pk}/", text=too_long)
+    assert "at most 4000 characters" in page
+    texts = re.findall(r"<textarea name=.text.[^>]*id=.brief-(\d+)-text.[^>]*>\s*([^<]*)<", page)
+    assert dict(texts) == {str(brief.pk): too_long, str(other.pk): "Be kind."}
+    assert list(project.briefs.values_list("text", flat=True)) == ["Be brief.", "Be kind."]
+
+
+def test_the_address_of_a_form_leads_to_its_page(admin: Client, project: Project) -> None:
+    """Who changes the language there, or logs in anew, comes to it without the form."""
+    brief = brief_make(project)
+    for path in ("briefs/add/", f"briefs/{brief.pk}/"):
+        answer = admin.get(f"/projects/project/{path}")
+        assert (answer.status_code, answer.headers["Location"]) == (
+            302,
+            "/projects/project/briefs/",
+        )
+    assert admin.delete("/projects/project/briefs/add/").status_code == 405
+
+
+def test_refused_guidelines_are_still_there(
+    admin: Client, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**fields: object) -> None:
+        raise InvalidInput("The guidelines are not good enough.")
+
+    monkeypatch.setattr("frontend.views.guidelines.project_update", refuse)
+    page = post(admin, "guidelines/", guidelines="Hours of work.")
+    assert "The guidelines are not good enough. (invalid_input)" in page
+    assert re.search(r">\s*Hours of work\.</textarea>", page)
 
 
 def test_a_brief_of_another_project_is_not_found(admin: Client, alice: User) -> None:
