@@ -1,4 +1,4 @@
-"""A labeler's own numbers in one project."""
+"""A labeler's own numbers in one project, and why its labelers skipped tasks."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from statistics import median
 
 from django.contrib.auth.models import User
+from django.db.models import Count
 from django.utils import timezone
 from django.utils.functional import Promise
 
@@ -14,6 +15,7 @@ from annotation.judgements import kind_get
 from annotation.models import Assignment, Project
 
 NUM_DAYS = 14
+NUM_SKIP_REASONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,29 @@ def my_statistics(user: User, project: Project) -> MyStatistics:
         days_in_a_row=_days_in_a_row(set(per_day), today),
         total=per_day.total(),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SkipReason:
+    """``kinds``: how many of the skipped tasks were of which kind."""
+
+    reason: str
+    num: int
+    kinds: dict[str, int]
+
+
+def skip_reasons(project: Project) -> list[SkipReason]:
+    """The most frequent reasons, most frequent first. Two queries."""
+    skipped = Assignment.objects.filter(task__project=project, status=AssignmentStatus.SKIPPED)
+    counted = skipped.order_by().values("skip_reason").annotate(num=Count("pk"))
+    most = dict(
+        counted.order_by("-num", "skip_reason").values_list("skip_reason", "num")[:NUM_SKIP_REASONS]
+    )
+    kinds: dict[str, dict[str, int]] = defaultdict(dict)
+    rows = skipped.filter(skip_reason__in=most).order_by().values_list("skip_reason", "task__kind")
+    for reason, kind, num in rows.annotate(num=Count("pk")):
+        kinds[reason][kind] = num
+    return [SkipReason(reason, num, kinds[reason]) for reason, num in most.items()]
 
 
 def _of_kind(kind: str, days: list[date], seconds: list[float], today: date) -> KindStatistics:

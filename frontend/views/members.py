@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from annotation.choices import Role
 from annotation.models import Project
 from annotation.selectors.exclusions import exclusion_list
+from annotation.selectors.statistics import skip_reasons
 from annotation.services.projects import membership_remove, membership_set
 from frontend.forms import MemberForm
 from frontend.views.project_page import (
@@ -38,6 +39,7 @@ def members_page(request: UserRequest, project: Project) -> HttpResponse:
         "members": members,
         "roles": Role.choices,
         "excluded": {exclusion.user_id for exclusion in exclusions},
+        "skips": skip_reasons(project),
         "gone": [exclusion for exclusion in exclusions if exclusion.user_id not in here],
     }
     return render_project(request, project, "frontend/pages/members.html", context, "members")

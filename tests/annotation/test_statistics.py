@@ -1,4 +1,4 @@
-"""A labeler's own numbers."""
+"""A labeler's own numbers, and reasons of skips."""
 
 from collections.abc import Callable
 from datetime import datetime, time, timedelta
@@ -6,11 +6,27 @@ from datetime import datetime, time, timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from annotation.models import Assignment, Project
-from annotation.selectors.statistics import KindStatistics, my_statistics
-from tests.factories import demonstration_make, labeler_make, ranking_make
+from annotation.selectors.statistics import (
+    NUM_SKIP_REASONS,
+    KindStatistics,
+    SkipReason,
+    my_statistics,
+    skip_reasons,
+)
+from annotation.services.assignments import assignment_skip
+from tests.factories import (
+    claim_make,
+    demonstration_make,
+    demonstration_task_make,
+    labeler_make,
+    project_make,
+    ranking_make,
+    ranking_task_make,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -63,3 +79,38 @@ def test_the_api_tells_members_their_own(
     assert answer.json()["days"][-1]["count"] == 1
     assert api(charlie).get(path).status_code == 404
     assert api(None).get(path).status_code == 401
+
+
+def test_skips_are_counted_by_reason_and_kind(
+    project: Project, bob: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    other = project_make(slug="other")
+    skip(other, labeler_make(other), "ranking", "Elsewhere")
+    assert skip_reasons(project) == []
+    skip(project, bob, "demonstration", "Too hard")
+    for kind in ("ranking", "ranking", "demonstration"):
+        skip(project, labeler_make(project), kind, "Cut off")
+    with django_assert_num_queries(2):
+        found = skip_reasons(project)
+    assert found == [
+        SkipReason("Cut off", 3, {"ranking": 2, "demonstration": 1}),
+        SkipReason("Too hard", 1, {"demonstration": 1}),
+    ]
+    for number in range(NUM_SKIP_REASONS):
+        skip(project, labeler_make(project), "ranking", f"Reason {number:02}")
+    with django_assert_num_queries(2):
+        found = skip_reasons(project)
+    # "Too hard" is as frequent as the others and stands after them.
+    assert [skipped.reason for skipped in found] == [
+        "Cut off",
+        *(f"Reason {number:02}" for number in range(NUM_SKIP_REASONS - 1)),
+    ]
+
+
+def skip(project: Project, labeler: User, kind: str, reason: str) -> None:
+    if kind == "ranking":
+        ranking_task_make(project)
+    else:
+        demonstration_task_make(project)
+    held = claim_make(project, labeler, kind)
+    assignment_skip(assignment_id=held.pk, annotator=labeler, reason=reason)

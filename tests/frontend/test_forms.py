@@ -10,8 +10,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from annotation.models import ApiToken, Membership, Project, Prompt
+from annotation.services.assignments import assignment_skip
 from annotation.services.tokens import token_authenticate
 from frontend.loop_form import LoopSettingsForm, preset_choices
+from tests.factories import claim_make, ranking_task_make
 from training.algorithms.configs import option_help
 from training.gates import Gates
 from training.models import LoopSettings
@@ -85,6 +87,20 @@ def test_the_last_admin_stays(admin: Client, alice: User, project: Project) -> N
     path = f"/projects/project/members/{alice.pk}/remove/"
     assert "last_admin" in admin.post(path, follow=True).content.decode()
     assert project.memberships.filter(user=alice).exists()
+
+
+def test_members_are_shown_with_why_tasks_were_skipped(
+    admin: Client, project: Project, bob: User
+) -> None:
+    path = "/projects/project/members/"
+    assert "Why tasks were skipped" not in admin.get(path).content.decode()
+    ranking_task_make(project)
+    held = claim_make(project, bob)
+    assignment_skip(assignment_id=held.pk, annotator=bob, reason="<b>It is harmful</b>")
+    page = admin.get(path).content.decode()
+    assert "Why tasks were skipped" in page
+    assert "&lt;b&gt;It is harmful&lt;/b&gt;" in page
+    assert "rankings: 1" in page
 
 
 def test_a_refused_role_is_still_in_the_form(admin: Client, project: Project) -> None:
