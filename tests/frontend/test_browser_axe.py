@@ -276,9 +276,7 @@ def test_no_labelers_page_has_a_violation_in_chinese_on_a_phone(look: Look, site
 
 @pytest.mark.e2e
 @pytest.mark.django_db(transaction=True)
-def test_what_a_report_shows_has_no_violation(
-    visited: Visit, project: Project, alice: User
-) -> None:
+def test_what_a_report_shows_has_no_violation(look: Look, project: Project, alice: User) -> None:
     """Its texts are folded: the pages as they open do not show them."""
     kinds_make(project, alice)
     words_make(project, alice)
@@ -286,6 +284,6 @@ def test_what_a_report_shows_has_no_violation(
     exchange_make(talk, "x" * 300, parent=exchange_make(talk))
     report_create(assignment_id=talk.pk, reporter=alice, kind="content", text="Upsetting")
     path = "/projects/project/reports/"
-    page = visited(alice, path)
+    page = look(Visit(alice, path))
     page.locator(".report details").evaluate_all("all => all.forEach(one => one.open = true)")
     assert list(looked_at(page, path)) == []
