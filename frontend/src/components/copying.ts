@@ -6,11 +6,31 @@ import type { WayOn } from "./problem.ts";
 export function copying(draft: unknown): WayOn[] {
   const words = wordsOf(draft);
   if (!words) return [];
-  const copy = () => {
-    void navigator.clipboard.writeText(words);
+  const action = () => {
+    void copy(words);
     return true;
   };
-  return [{ label: gettext("Copy my text"), action: copy }];
+  return [{ label: gettext("Copy my text"), action }];
+}
+
+async function copy(words: string): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(words);
+  } catch {
+    // Over plain HTTP, as in a house's own network, browsers lend pages no clipboard.
+    copySelected(words);
+  }
+}
+
+function copySelected(words: string): void {
+  const focused = document.activeElement;
+  const field = document.createElement("textarea");
+  field.value = words;
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+  if (focused instanceof HTMLElement) focused.focus();
 }
 
 // Many languages write without spaces, so words are told from the names of a choice by what no
