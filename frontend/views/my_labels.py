@@ -20,6 +20,7 @@ from training.selectors.ai_feedback import Agreement
 from training.selectors.contributions import (
     FIRST,
     HELD,
+    LEARNED,
     MIN_SHARED_TASKS,
     PROMOTED,
     REJECTED,
@@ -35,6 +36,7 @@ from training.selectors.decisions import Trial
 TAGS: dict[str, Tag] = {
     RUNNING: Tag(_("Under way"), "alive"),
     FIRST: Tag(_("First policy"), "good"),
+    LEARNED: Tag(_("Put to use"), "good"),
     PROMOTED: Tag(_("Promoted"), "good"),
     HELD: Tag(_("Held"), "alive still"),
     REJECTED: Tag(_("Turned down"), "bad"),

@@ -11,6 +11,7 @@ from annotation.selectors.statistics import DayCount
 from annotation.services.assignments import assignment_submit, judgements_freeze
 from annotation.services.exclusions import labeler_exclude
 from frontend.bars import bars
+from frontend.views.my_labels import TAGS
 from tests.factories import (
     claim_make,
     completion_ids,
@@ -21,6 +22,7 @@ from tests.factories import (
 from tests.frontend.conftest import OpenPage, violations
 from tests.training.family import family_make
 from training.models import LoopSettings
+from training.selectors.contributions import OUTCOMES
 
 PATH = "/projects/project/my-labels/"
 
@@ -41,6 +43,10 @@ def taught(project: Project, bob: User) -> Project:
             )
     judgements_freeze(project=project)
     return project
+
+
+def test_every_outcome_of_a_round_has_a_tag() -> None:
+    assert set(TAGS) == set(OUTCOMES)
 
 
 def text_of(user: User) -> str:

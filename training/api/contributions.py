@@ -7,19 +7,7 @@ from rest_framework.response import Response
 
 from annotation.api.base import ApiView
 from annotation.api.schema import responses
-from training.selectors.contributions import (
-    FIRST,
-    HELD,
-    LEARNED,
-    PROMOTED,
-    REJECTED,
-    ROLLED_BACK,
-    RUNNING,
-    STOPPED,
-    contributions_get,
-)
-
-OUTCOMES = [RUNNING, FIRST, LEARNED, PROMOTED, HELD, REJECTED, ROLLED_BACK, STOPPED]
+from training.selectors.contributions import OUTCOMES, contributions_get
 
 
 class VotesSerializer(serializers.Serializer):

@@ -26,6 +26,7 @@ from training.selectors.win_rates import policies_win_rate
 MIN_SHARED_TASKS = 5
 RUNNING, STOPPED, FIRST, LEARNED = "running", "stopped", "first", "learned"
 PROMOTED, HELD, REJECTED, ROLLED_BACK = "promoted", "held", "rejected", "rolled_back"
+OUTCOMES = (RUNNING, FIRST, LEARNED, PROMOTED, HELD, REJECTED, ROLLED_BACK, STOPPED)
 DECIDED = {Decision.PROMOTE: PROMOTED, Decision.HOLD: HELD, Decision.REJECT: REJECTED}
 
 
