@@ -276,6 +276,8 @@ def test_nothing_is_lost_while_the_server_is_away(
 def test_a_lapsed_lease_is_taken_up_again(open_page: OpenPage, bob: User, project: Project) -> None:
     ranking_task_make(project)
     page = open_page(bob, RANK)
+    # Asking for the task to come renews the lease, too.
+    page.wait_for_load_state("networkidle")
     press(page, "b", "a", "c")
     Assignment.objects.update(lease_expires_at=timezone.now() - timedelta(minutes=1))
     press(page, "Enter")

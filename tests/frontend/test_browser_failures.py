@@ -275,6 +275,7 @@ def test_a_task_withdrawn_while_open_keeps_the_words(
     task = demonstration_task_make(project)
     page = open_page(bob, WRITE)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.wait_for_load_state("networkidle")
     page.keyboard.type("Half an answer")
     assignments_withdraw(project=project, annotator=bob)
     Task.objects.filter(pk=task.pk).update(status="closed")
