@@ -28,8 +28,9 @@ from annotation.services.leases import (
     lease_holds,
     settled_refuse,
 )
+from annotation.services.locks import task_lock
 from annotation.services.saving import save_changed
-from annotation.services.slots import slot_free, task_close_if_done, task_lock
+from annotation.services.slots import slot_free, task_close_if_done
 from annotation.validation import json_object_check, reason_check, serializer_validate
 
 

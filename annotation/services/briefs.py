@@ -8,6 +8,7 @@ from annotation.errors import Conflict, InvalidInput
 from annotation.models import Brief, Project, Task
 from annotation.selectors.briefs import brief_kind_check
 from annotation.services.audit import audit_record
+from annotation.services.locks import project_lock
 from annotation.services.saving import save_changed, save_new
 from annotation.services.targets import target_tasks_settle
 from annotation.services.tasks import tasks_withdraw
@@ -24,7 +25,7 @@ class BriefNameTaken(Conflict):
 @transaction.atomic
 def brief_create(*, project: Project, actor: User | None, kind: str, name: str, text: str) -> Brief:
     """From now on new tasks take turns with it. Raises BriefNameTaken, InvalidInput."""
-    project = _project_lock(project)
+    project = project_lock(project.pk)
     kind = brief_kind_check(kind)
     name, text = _check(name, of="name", most=MAX_NAME), _check(text, of="text", most=MAX_TEXT)
     if Brief.objects.filter(project=project, kind=kind, name=name).exists():
@@ -45,7 +46,7 @@ def brief_update(*, brief: Brief, actor: User | None, text: str) -> Brief:
     Returns the version in force; the newest version's own wording is no new one, only in force
     again. Tasks that somebody took keep theirs. Raises InvalidInput.
     """
-    project = _project_lock(brief.project)
+    project = project_lock(brief.project_id)
     text = _check(text, of="text", most=MAX_TEXT)
     newest = _versions(brief).latest("version")
     if newest.text == text:
@@ -71,7 +72,7 @@ def brief_set_active(*, brief: Brief, actor: User | None, is_active: bool) -> Br
 
     Its tasks that nobody took are withdrawn with it.
     """
-    _project_lock(brief.project)
+    project_lock(brief.project_id)
     return _activate(_versions(brief).get(pk=brief.pk), actor, is_active=is_active)
 
 
@@ -105,10 +106,6 @@ def _announce(brief: Brief, actor: User | None, verb: str) -> None:
 
 def _versions(brief: Brief) -> QuerySet[Brief]:
     return Brief.objects.filter(project=brief.project, kind=brief.kind, name=brief.name)
-
-
-def _project_lock(project: Project) -> Project:
-    return Project.objects.select_for_update(no_key=True).get(pk=project.pk)
 
 
 def _check(value: str, *, of: str, most: int) -> str:

@@ -9,6 +9,7 @@ from annotation.models import Exclusion, Project
 from annotation.selectors.exclusions import exclusion_get, labeler_get
 from annotation.services.audit import audit_record
 from annotation.services.leases import assignments_withdraw
+from annotation.services.locks import project_lock
 from annotation.services.saving import save_changed, save_new
 from annotation.validation import reason_check
 
@@ -26,7 +27,7 @@ def labeler_exclude(*, project: Project, user: User, actor: User | None, reason:
     """
     reason = reason_check(reason, of="an exclusion")
     # Two exclusions of one person at once: the second finds the first one's row.
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    project_lock(project.pk)
     labeler_get(project, user.pk)
     if earlier := exclusion_get(project, user):
         return earlier
@@ -47,7 +48,7 @@ def labeler_exclude(*, project: Project, user: User, actor: User | None, reason:
 @transaction.atomic
 def labeler_readmit(*, project: Project, user: User, actor: User | None) -> Exclusion:
     """The person's judgements count again, and they get work again. Raises LabelerNotExcluded."""
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    project_lock(project.pk)
     exclusion = exclusion_get(project, user)
     if exclusion is None:
         raise LabelerNotExcluded(

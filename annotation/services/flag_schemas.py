@@ -14,6 +14,7 @@ from annotation.errors import InvalidInput
 from annotation.models import FlagSchema, Project
 from annotation.selectors.flag_schemas import flag_schema_list
 from annotation.services.audit import audit_record
+from annotation.services.locks import project_lock
 from annotation.services.saving import save_new
 from annotation.validation import text_problem
 
@@ -60,7 +61,7 @@ def flag_schema_publish(
 ) -> FlagSchema:
     """Makes the next version; the flags in force again are no new one. Raises FlagSchemaInvalid."""
     flags = _flags_check(flags)
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    project_lock(project.pk)
     newest = flag_schema_get(project)
     if newest.flags == flags:
         return newest

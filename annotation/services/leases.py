@@ -11,8 +11,9 @@ from annotation.errors import Conflict
 from annotation.judgements import kind_get
 from annotation.models import Assignment, Project, Task
 from annotation.selectors.assignments import ASSIGNMENT_PARTS, assignment_get
+from annotation.services.locks import project_lock, task_lock
 from annotation.services.saving import save_changed
-from annotation.services.slots import slot_free, task_lock
+from annotation.services.slots import slot_free
 
 
 class AssignmentExpired(Conflict):
@@ -49,7 +50,7 @@ def assignment_lock(assignment_id: int, annotator: User, *, judges: bool = False
 def judgement_lock(task: Task) -> None:
     """Locks what storing or taking back a judgement changes: the task, before it maybe more."""
     if kind_get(task.kind).changes_prompts:
-        Project.objects.select_for_update(no_key=True).get(pk=task.project_id)
+        project_lock(task.project_id)
     task_lock(task.pk)
 
 

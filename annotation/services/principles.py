@@ -11,6 +11,7 @@ from annotation.errors import Conflict, InvalidInput
 from annotation.models import Principle, PrincipleVersion, Project
 from annotation.models.ai import MAX_PRINCIPLE_CHARACTERS
 from annotation.services.audit import audit_record
+from annotation.services.locks import project_lock
 from annotation.services.saving import save_changed, save_new
 from annotation.validation import text_problem
 
@@ -26,7 +27,7 @@ def principle_create(
     *, project: Project, actor: User | None, name: str, text: str, position: int | None = None
 ) -> Principle:
     """At the end unless a position is given. Raises PrincipleNameTaken, InvalidInput."""
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    project_lock(project.pk)
     _name_check(project, name)
     if position is None:
         last = Principle.objects.filter(project=project).aggregate(last=Max("position"))["last"]

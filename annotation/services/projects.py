@@ -13,6 +13,7 @@ from annotation.models import Membership, Project
 from annotation.services.audit import audit_record
 from annotation.services.guidelines import guidelines_publish
 from annotation.services.leases import assignments_withdraw
+from annotation.services.locks import project_lock
 from annotation.services.saving import save_changed, save_new
 from annotation.services.targets import target_tasks_settle
 from annotation.services.tasks import demonstration_tasks_ensure, demonstration_tasks_trim
@@ -70,7 +71,7 @@ def project_update(*, actor: User | None, project: Project, **fields: Any) -> Pr
     """
     project_fields_check(fields)
     # Two changes at once: the second sees the first one's guidelines and tasks.
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    project_lock(project.pk)
     changed = save_changed(project, **fields)
     if not changed:
         return project
@@ -103,7 +104,7 @@ def membership_set(
         raise InvalidInput(
             f"{role!r} is not a role; choose one of {', '.join(Role.values)}.", role=str(role)
         )
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    project_lock(project.pk)
     membership = Membership.objects.filter(project=project, user=user).first()
     if membership is None:
         membership = save_new(Membership(project=project, user=user, role=role))
@@ -129,7 +130,7 @@ def membership_remove(*, actor: User | None, project: Project, user: User) -> No
 
     Raises NotFound, LastAdmin.
     """
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    project_lock(project.pk)
     membership = Membership.objects.filter(project=project, user=user).first()
     if membership is None:
         raise NotFound(f"{user.get_username()} is not a member of {project.slug}.")

@@ -16,6 +16,7 @@ from annotation.errors import Conflict, InvalidInput
 from annotation.evidence import messages_with_sources, sources_text
 from annotation.models import Project, Prompt, Task, Turn
 from annotation.services.audit import audit_record
+from annotation.services.locks import project_lock
 from annotation.services.saving import save_changed
 from annotation.services.tasks import demonstration_tasks, demonstration_tasks_ensure
 from annotation.validation import json_problem
@@ -68,9 +69,8 @@ def prompts_import(
     """
     prompts = _parse(project, lines)
     with transaction.atomic():
-        # Serializes imports into one project: no prompt can be stored twice in between. Not a
-        # key lock, so that labelers' rows that point at the project need not wait.
-        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        # Serializes imports into one project: no prompt can be stored twice in between.
+        project_lock(project.pk)
         known = _known(project, prompts)
         turns = {text for text, source in known.items() if source == PromptSource.CONVERSATION}
         new = list(_without_known(prompts, known))

@@ -21,15 +21,6 @@ def slot_free(task_id: int) -> None:
     Task.objects.filter(pk=task_id, claims__gt=0).update(claims=F("claims") - 1)
 
 
-def task_lock(task_id: int) -> Task:
-    """Whoever changes an assignment holds its task's lock first.
-
-    Whoever needs the project's row as well locks it before, then consents, then tasks: one order,
-    so no deadlock.
-    """
-    return Task.objects.select_for_update(no_key=True).get(pk=task_id)
-
-
 def task_close_if_done(task: Task) -> None:
     """Closes the task once every wanted judgement is in. Needs the task's lock."""
     submitted = Assignment.objects.filter(task=task, status=AssignmentStatus.SUBMITTED).count()

@@ -7,6 +7,7 @@ from annotation.choices import TaskStatus
 from annotation.errors import InvalidInput
 from annotation.judgements import kind_get
 from annotation.models import Brief, Completion, Project, Prompt, Task, TaskCompletion
+from annotation.services.locks import project_lock
 from annotation.services.saving import save_new
 
 DEMONSTRATION = "demonstration"
@@ -56,7 +57,7 @@ def demonstration_tasks_ensure(*, project: Project) -> int:
 
     Returns how many were made. Safe to repeat and to run twice at once.
     """
-    project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    project = project_lock(project.pk)
     if DEMONSTRATION not in project.kinds:
         return 0
     existing = demonstration_tasks(project)

@@ -26,9 +26,9 @@ from annotation.services.leases import (
     lease_holds,
     settled_refuse,
 )
+from annotation.services.locks import task_lock
 from annotation.services.prompts import content_hash
 from annotation.services.saving import save_changed, save_new
-from annotation.services.slots import task_lock
 from annotation.validation import text_problem
 
 MAX_CHARACTERS = 32_000

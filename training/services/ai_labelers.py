@@ -9,6 +9,7 @@ from annotation.choices import AILabelerKind
 from annotation.errors import InvalidInput
 from annotation.models import AILabeler, Project
 from annotation.services.audit import audit_record
+from annotation.services.locks import project_lock
 from annotation.services.saving import save_changed, save_new
 from annotation.validation import json_object_check
 from training.algorithms.configs import ConfigError
@@ -34,7 +35,7 @@ def ai_labeler_create(
     Raises AILabelerNameTaken, ConfigInvalid, InvalidInput.
     """
     _known_fields_require(set(fields), EDITABLE - {"counts"})
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    project_lock(project.pk)
     _name_check(project, name)
     labeler = AILabeler(project=project, name=name, kind=kind, **fields)
     _config_check(labeler)

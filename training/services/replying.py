@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from annotation.choices import AssignmentStatus, Origin
 from annotation.models import Assignment, Completion, Prompt
-from annotation.services.slots import task_lock
+from annotation.services.locks import task_lock
 from annotation.services.turns import turn_show
 from training.choices import REPLY_OPEN, ReplyFailure, ReplyStatus, SamplePurpose
 from training.errors import NoLivePolicy, RepliesOpen, ReplyAttemptsExhausted

@@ -9,7 +9,7 @@ from annotation.models import Assignment, Turn
 from annotation.selectors.assignments import assignment_get
 from annotation.selectors.turns import replies_wanted
 from annotation.services.assignments import assignment_renew
-from annotation.services.slots import task_lock
+from annotation.services.locks import task_lock
 from annotation.services.turns import turn_choose, turn_start
 from training.choices import ReplyStatus
 from training.errors import RepliesNotOffered
