@@ -1,16 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { pressOf } from "../components/press.ts";
 import { commandOf, sends } from "./keys.ts";
 
 const press = (key: string, more: object = {}) => ({
-  key,
-  code: "",
-  shiftKey: false,
-  altKey: false,
-  ctrlKey: false,
-  metaKey: false,
-  repeat: false,
+  ...pressOf(key),
   isComposing: false,
   ...more,
 });

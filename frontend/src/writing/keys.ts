@@ -8,7 +8,7 @@ export function altKey(event: KeyboardEvent): string | null {
 
 /** Ctrl+Enter anywhere; Enter where it is neither a new line nor a press of a button. */
 export function isSubmit(event: KeyboardEvent): boolean {
-  if (event.key !== "Enter" || event.repeat || event.isComposing) return false;
+  if (event.key !== "Enter" || event.repeat) return false;
   if (event.ctrlKey || event.metaKey) return true;
   const target = event.target as HTMLElement;
   return target.closest("button, a, summary, textarea, input, select") === null;
@@ -18,7 +18,7 @@ export function isSubmit(event: KeyboardEvent): boolean {
 export function leaves(event: KeyboardEvent): boolean {
   const field = event.target;
   const isField = field instanceof HTMLElement && field.matches("textarea, input");
-  if (event.key !== "Escape" || event.isComposing || !isField) return false;
+  if (event.key !== "Escape" || !isField) return false;
   field.blur();
   return true;
 }
